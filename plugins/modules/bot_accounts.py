@@ -73,7 +73,7 @@ class Accounts:
         self.module, self.changes = module, []
 
     def run(self, *argv):
-        status, out, err = self.module.run_command(argv)
+        status, out, err = self.module.run_command(list(argv))
         if status:
             self.module.fail_json(msg="%s failed: %s" % (argv[0], (err or out).strip()), changes=self.changes)
 
