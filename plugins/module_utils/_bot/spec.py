@@ -276,3 +276,27 @@ def sandbox(spec):
         if name in SANDBOX_MINUS:
             pairs.append([name, SANDBOX_MINUS[name]])
     return pairs
+
+
+def checks(spec):
+    """What can be seen of a bot from outside, as host_checks wants it. Under a cluster only the cluster knows where it runs."""
+    name, label = spec["name"], spec["label"]
+    found = [
+        {
+            "id": label + "-secrets",
+            "title": "The configuration of %s is closed to other users" % name,
+            "mode": dict.fromkeys(spec["restart_paths"][:-1], "0600"),
+        }
+    ]
+    if spec["managed_by"] == "cluster":
+        return found
+    if spec["state"] == "stopped":
+        return found + [{"id": label, "title": "Bot %s stands by" % name, "unit": {spec["unit"]: "inactive"}}]
+    return found + [
+        {
+            "id": label,
+            "title": "Bot %s runs, and so does its health timer" % name,
+            "unit": {spec["unit"]: "active", label + "-health.timer": "active", label + "-retention.timer": "active"},
+        },
+        {"id": label + "-health", "title": "Bot %s says that it is well" % name, "url": spec["health"]["url"]},
+    ]
