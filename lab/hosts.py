@@ -39,7 +39,7 @@ CAPABILITIES = (
 
 def run(*argv: str, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
     """Run a command, quietly; on failure its own last words are the error."""
-    done = subprocess.run(argv, text=True, capture_output=True, **kwargs)
+    done = subprocess.run(argv, text=True, capture_output=True, check=False, **kwargs)
     if check and done.returncode:
         sys.exit(f"`{' '.join(argv[:4])} …` failed ({done.returncode}): {(done.stderr or done.stdout).strip()[-2000:]}")
     return done
