@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import re
@@ -31,7 +30,7 @@ def playbook(*argv: str, cwd: pathlib.Path = ROOT, inventory: str = str(ROOT / "
 def on(host: str, command: str) -> str:
     """Run a command as root on a lab host, over SSH with the host key checked."""
     argv = ["ssh", "-i", lab.STATE / "id_ed25519", "-o", f'UserKnownHostsFile="{lab.STATE / "known_hosts"}"', "-o", "BatchMode=yes"]
-    argv += [f"admin@{lab.HOSTS[host][0]}", f"sudo sh -c {json.dumps(command)}" if '"' not in command and "$" not in command else "sudo sh -s"]
+    argv += [f"admin@{lab.HOSTS[host][0]}", "sudo sh -s"]
     done = subprocess.run(argv, input=command, text=True, capture_output=True, check=False)
     assert done.returncode == 0, f"{host}: {command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
