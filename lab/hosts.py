@@ -6,9 +6,10 @@
     hosts.py ls GROUP
     hosts.py images [RELEASE ...]
 
-RELEASE is debian12, debian13, ubuntu2204 or ubuntu2404 (Ubuntu only where an image registry answers). `up` may be repeated: hosts that run are left alone. It writes
-.cache/GROUP/hosts.json (name, address, user, port, identity_file for each host), known_hosts (read out of
-the containers, so that SSH can check host keys from the first connection) and an SSH key pair for the group.
+RELEASE is debian12, debian13, ubuntu2204 or ubuntu2404 (Ubuntu only where an image registry answers).
+`up` may be repeated: hosts that run are left alone. It writes .cache/GROUP/hosts.json (name, address, user, port,
+identity_file for each host), known_hosts (read out of the containers, so that SSH can check host keys from the first
+connection) and an SSH key pair for the group.
 `down` removes what carries the group's label and nothing else.
 """
 
@@ -38,11 +39,11 @@ IMAGES = {
 CODENAMES = {"debian12": "bookworm", "debian13": "trixie"}
 # What systemd, nested Docker, nftables, corosync and chrony need. CAP_SYS_TIME is left out on purpose:
 # a container that sets the clock sets the machine's.
-CAPABILITIES = (
-    "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE DAC_READ_SEARCH IPC_LOCK IPC_OWNER LEASE LINUX_IMMUTABLE "
-    "MAC_ADMIN MAC_OVERRIDE NET_ADMIN NET_BROADCAST NET_RAW SYSLOG SYS_ADMIN SYS_BOOT SYS_NICE "
-    "SYS_PACCT SYS_PTRACE SYS_TTY_CONFIG WAKE_ALARM"
-).split()
+CAPABILITIES = [
+    *("AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "DAC_READ_SEARCH", "IPC_LOCK", "IPC_OWNER", "LEASE", "LINUX_IMMUTABLE"),
+    *("MAC_ADMIN", "MAC_OVERRIDE", "NET_ADMIN", "NET_BROADCAST", "NET_RAW", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE"),
+    *("SYS_PACCT", "SYS_PTRACE", "SYS_TTY_CONFIG", "WAKE_ALARM"),
+]
 
 
 def run(*argv: str, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
@@ -79,7 +80,8 @@ def base_image(release: str) -> str:
             sys.exit(f"The image {pulled} cannot be pulled and mmdebstrap is missing: install it (apt-get install mmdebstrap).")
         say("  no registry answers: installing mmdebstrap")
         run("apt-get", "update", "-q")
-        run("apt-get", "install", "-q", "-y", "--no-install-recommends", "mmdebstrap", env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run("apt-get", "install", "-q", "-y", "--no-install-recommends", "mmdebstrap", env=quiet)
     say(f"  no registry answers: making the {release} base with mmdebstrap")
     with tempfile.TemporaryDirectory() as tmp:
         tar = f"{tmp}/base.tar"

@@ -173,7 +173,8 @@ def await_orders() -> int:
         except (OSError, ValueError, KeyError):
             pass
         time.sleep(0.3)
-    raise Failed("The hosts are up but no order arrived within 60 s. Look at the bot: docker exec botops-lab-primary journalctl -u 'bot-*' -n 50")
+    look = "docker exec botops-lab-primary journalctl -u 'bot-*' -n 50"
+    raise Failed(f"The hosts are up but no order arrived within 60 s. Look at the bot: {look}")
 
 
 def table() -> str:

@@ -18,7 +18,10 @@ import lab  # noqa: E402
 BIN = pathlib.Path(sys.executable).parent
 
 
-def playbook(*argv: str, cwd: pathlib.Path = ROOT, inventory: str = str(ROOT / "inventories/lab"), **env: str) -> subprocess.CompletedProcess:
+LAB = str(ROOT / "inventories/lab")
+
+
+def playbook(*argv: str, cwd: pathlib.Path = ROOT, inventory: str = LAB, **env: str) -> subprocess.CompletedProcess:
     """Run ansible-playbook as an operator would; the output is in .stdout."""
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", **env}
     return subprocess.run(

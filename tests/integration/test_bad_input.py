@@ -12,6 +12,7 @@ import re
 
 import pytest
 import yaml
+
 from conftest import ROOT, playbook
 
 CASES = [
@@ -33,7 +34,7 @@ def verdicts(tmp_path_factory):
             "block": [
                 {
                     "name": "Include the role",
-                    "ansible.builtin.include_role": {"name": f"botops.fleet.{case['role']}", **({"tasks_from": case["tasks_from"]} if "tasks_from" in case else {})},
+                    "ansible.builtin.include_role": {"name": f"botops.fleet.{case['role']}", "tasks_from": case.get("tasks_from", "main")},
                     "vars": case.get("vars", {}),
                 },
                 {"name": "Accepted", "ansible.builtin.set_fact": {f"case_{number}": {"failed": False, "message": ""}}},

@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 
-import lab
 import pytest
+
+import lab
 from conftest import BIN, ROOT, on, playbook, tasks_by_role
 
 CA = lab.STATE / "ca.pem"
@@ -97,7 +98,10 @@ async def scan(address: str, ports: range) -> list[int]:
     return sorted(found)
 
 
-@pytest.mark.parametrize(("host", "declared"), [("primary", [22, 80, 443]), ("standby", [22]), ("witness", [22]), ("services", [22, 9100, 14000])])
+DECLARED = {"primary": [22, 80, 443], "standby": [22], "witness": [22], "services": [22, 9100, 14000]}
+
+
+@pytest.mark.parametrize(("host", "declared"), DECLARED.items())
 def test_port_scan_from_another_machine_finds_what_is_declared(host, declared):
     assert asyncio.run(scan(lab.HOSTS[host][0], range(1, 65536))) == declared
 
@@ -156,7 +160,8 @@ def test_from_a_clone_at_a_path_with_a_space_and_another_directory(tmp_path):
     clone.parent.mkdir()
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
     (clone / ".cache").symlink_to(ROOT / ".cache")  # the lab's keys
-    assert_unchanged(playbook(str(clone / "site.yml"), "--limit", "primary", cwd=pathlib.Path("/"), inventory=str(clone / "inventories/lab")))
+    inventory = str(clone / "inventories/lab")
+    assert_unchanged(playbook(str(clone / "site.yml"), "--limit", "primary", cwd=pathlib.Path("/"), inventory=inventory))
 
 
 def test_by_fqcn_from_the_built_and_installed_tarball(tmp_path):
