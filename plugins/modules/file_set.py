@@ -64,6 +64,10 @@ options:
         description: Leave the content of a file that exists alone.
         type: bool
         default: false
+      purge:
+        description: For a V(directory), remove the files and links in it that no other entry declares. Subdirectories stay.
+        type: bool
+        default: false
   check_command:
     description: Command (no shell) that must accept the host's files once all are in place, for example C(nginx -t).
     type: str
@@ -158,6 +162,17 @@ class FileSet:
         if state == "link":
             return state, spec["target"]
         return state, None
+
+    def undeclared(self):
+        """Entries that remove what lies in purged directories and is not declared. Taken for secrets: who knows what they hold."""
+        declared = {spec["path"] for spec in self.module.params["files"]}
+        for spec in self.module.params["files"]:
+            if not spec["purge"] or spec["state"] != "directory" or not os.path.isdir(spec["path"]):
+                continue
+            for name in sorted(os.listdir(spec["path"])):
+                path = os.path.join(spec["path"], name)
+                if path not in declared and (os.path.islink(path) or not os.path.isdir(path)):
+                    yield dict(spec, path=path, state="absent", secret=True, mode=None, owner=None, group=None)
 
     def apply(self, spec):
         path = spec["path"]
@@ -355,7 +370,9 @@ class FileSet:
     def diff(self, spec, now, want, touched, attributes):
         path = spec["path"]
         if is_secret(spec):
-            return {"before_header": path, "after_header": path, "before": "", "after": "[the content of this file is secret]\n"}
+            note = "[the content of this file is secret]\n"
+            before, after = ("", note) if want[0] != "absent" else (note, "")
+            return {"before_header": path, "after_header": path, "before": before, "after": after}
 
         def show(kind, value):
             if kind == "file":
@@ -382,6 +399,8 @@ def run(module):
     file_set = FileSet(module)
     try:
         for spec in module.params["files"]:
+            file_set.apply(spec)
+        for spec in file_set.undeclared():
             file_set.apply(spec)
         file_set.check_whole()
     except (Refused, OSError) as error:
@@ -419,6 +438,7 @@ def main():
                     "mode": {"type": "str"},
                     "validate": {"type": "str"},
                     "keep": {"type": "bool", "default": False},
+                    "purge": {"type": "bool", "default": False},
                 },
                 "required_if": [("state", "link", ["target"])],
                 "mutually_exclusive": [("content", "secret_content")],
