@@ -41,7 +41,7 @@ HOSTS = {
     "witness": (f"{PREFIX}.13", []),
     "services": (f"{PREFIX}.20", ["exchange.lab.test", "acme.lab.test"]),
 }
-EXCHANGE = f"http://{HOSTS['services'][0]}:9100"
+EXCHANGE = f"http://{HOSTS['services'][0]}:9000"
 SECRETS = ("bot_api_key_id", "bot_private_key", "exchange_admin_token")
 STARTED = time.monotonic()
 
@@ -188,7 +188,7 @@ def table() -> str:
     ]
     width = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = ["  " + "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip() for row in rows]
-    fetch = f"curl --cacert .cache/lab/ca.pem --resolve {BOT_NAME}:443:{ip} https://{BOT_NAME}"
+    fetch = f"curl --cacert .cache/lab/acme-root.pem --resolve {BOT_NAME}:443:{ip} https://{BOT_NAME}"
     lines += [
         "",
         f"  the bot          {fetch}/health",

@@ -17,7 +17,7 @@ import pytest
 import lab
 from conftest import BIN, ROOT, on, playbook, tasks_by_role
 
-CA = lab.STATE / "ca.pem"
+CA = lab.STATE / "acme-root.pem"
 # DESIGN: hardening 12, any other role 10, the whole site 90 tasks.
 BUDGETS = {"hardening": 12, "docker_host": 10, "bot_app": 10, "nginx": 10}
 SITE_TASKS, SITE_SECONDS, AGAIN_SECONDS, FIRST_SECONDS = 90, 25, 60, 480
@@ -98,7 +98,7 @@ async def scan(address: str, ports: range) -> list[int]:
     return sorted(found)
 
 
-DECLARED = {"primary": [22, 80, 443], "standby": [22], "witness": [22], "services": [22, 9100, 14000]}
+DECLARED = {"primary": [22, 80, 443], "standby": [22], "witness": [22], "services": [22, 9000, 14000]}
 
 
 @pytest.mark.parametrize(("host", "declared"), DECLARED.items())
