@@ -181,7 +181,11 @@ def authorize(group: str, name: str) -> None:
 def up(group: str, specs: list[str], subnet: str | None) -> list[dict]:
     if run("docker", "network", "inspect", f"botops-{group}", check=False).returncode:
         extra = ["--subnet", subnet] if subnet else []
-        run("docker", "network", "create", "--label", f"{LABEL}={group}", *extra, f"botops-{group}")
+        made = run("docker", "network", "create", "--label", f"{LABEL}={group}", *extra, f"botops-{group}", check=False)
+        if "overlaps" in made.stderr:
+            sys.exit(f"The subnet {subnet} is in use here. Choose another /24 by its first three numbers: make lab LAB_PREFIX=10.99.88")
+        if made.returncode:
+            sys.exit(f"Docker cannot make a network: {made.stderr.strip()}")
     hosts = []
     for spec in specs:
         name, _, rest = spec.partition("=")

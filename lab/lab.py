@@ -31,7 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 STATE = ROOT / ".cache" / "lab"
 LOG = ROOT / "build" / "lab.log"
 GROUP = "lab"
-PREFIX = os.environ.get("LAB_PREFIX", "172.30.77")
+PREFIX = os.environ.get("LAB_PREFIX", "10.77.30")
 RELEASE = os.environ.get("LAB_RELEASE", "debian13")
 BOT_NAME = "bot.lab.test"
 # The one table of the lab's hosts; inventories/lab gives them their roles.
