@@ -141,7 +141,7 @@ class Account:
             raise InventoryError(in_words(error, self.who))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def known_regions():
     """The regions that the installed botocore knows, without asking anyone."""
     import botocore.session
