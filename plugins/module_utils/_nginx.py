@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 HOME = "/etc/nginx/fleet"
 SITES = HOME + "/sites"
 PROVIDED = HOME + "/tls"
@@ -42,6 +44,18 @@ PROFILES = {
         "memory_max": "128M",
     },
 }
+
+# An argument spec accepts "no" for a boolean, "8080" for a number and "a,b" for a list, but leaves the variable as it was.
+BOOLEANS = {
+    "http2", "redirect_http", "security_headers", "enabled", "include_subdomains", "preload", "nodelay", "websocket",
+    "buffering", "access_log", "backup", "down", "nginx_gzip", "nginx_ipv6",
+}  # fmt: skip
+NUMBERS = {
+    "max_age", "burst", "status", "code", "connect", "send", "read", "weight", "max_fails", "fail_timeout", "max_conns",
+    "keepalive", "nginx_status_port", "nginx_worker_shutdown_timeout", "nginx_selfsigned_days",
+}  # fmt: skip
+LISTS = {"aliases", "allow", "deny", "nginx_trusted_proxies"}
+FREE = {"headers", "proxy_headers", "nginx_security_headers"}
 
 LOCATION = {
     "match": "prefix",
@@ -84,6 +98,23 @@ MODIFIERS = {"prefix": "", "prefix_final": "^~ ", "exact": "= ", "regex": "~ ", 
 REDIRECTS = {"to": None, "code": 301}
 
 
+def typed(value, key=None):
+    """A deep copy in plain types, with what the argument spec accepted as a boolean, number or list turned into one."""
+    if isinstance(value, dict):
+        if key in FREE:
+            return {str(name): str(text) for name, text in value.items()}
+        return {str(name): typed(item, name) for name, item in value.items()}
+    if key in LISTS and isinstance(value, str):
+        value = [item.strip() for item in value.split(",") if item.strip()]
+    if isinstance(value, (list, tuple)):
+        return [typed(item) for item in value]
+    if key in BOOLEANS and value is not None:
+        return boolean(value)
+    if key in NUMBERS and value is not None:
+        return int(value)
+    return value
+
+
 def quoted(value):
     """A value as one nginx token. Variables ($name) keep their meaning; quotes and backslashes lose theirs."""
     return '"%s"' % str(value).replace("\\", "\\\\").replace('"', '\\"')
@@ -119,7 +150,7 @@ def hsts_value(site):
         wanted["enabled"] = site["redirect_http"] and site["certificate"]["type"] in ("acme", "provided", "files")
     if not wanted["enabled"]:
         return None
-    parts = ["max-age=%d" % int(wanted["max_age"])]
+    parts = ["max-age=%d" % wanted["max_age"]]
     parts += ["includeSubDomains"] if wanted["include_subdomains"] else []
     parts += ["preload"] if wanted["preload"] else []
     return "; ".join(parts)
@@ -263,6 +294,7 @@ def acme_files(values, sites):
 
 def plan(values, syntax):
     """Everything the role's tasks need: packages, file_set entries, and the two lists of certificates."""
+    values = typed(values)
     sites = [normal_site(site, values) for site in values["nginx_sites"]]
     upstreams = [normal_upstream(upstream) for upstream in values["nginx_upstreams"]]
     profile = PROFILES[values["nginx_profile"]]
