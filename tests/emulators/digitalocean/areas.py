@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import compute
+from . import compute, network, projects
 
-AREAS = [compute]
+AREAS = [compute, network, projects]
 
 
 def prepare(emulator):

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 REGION_NAMES = {
-    "nyc1": "New York 1", "nyc3": "New York 3", "sfo3": "San Francisco 3", "ams3": "Amsterdam 3", "fra1": "Frankfurt 1",
-    "lon1": "London 1", "sgp1": "Singapore 1", "tor1": "Toronto 1", "blr1": "Bangalore 1", "syd1": "Sydney 1",
+    "nyc1": "New York 1",
+    "nyc3": "New York 3",
+    "sfo3": "San Francisco 3",
+    "ams3": "Amsterdam 3",
+    "fra1": "Frankfurt 1",
+    "lon1": "London 1",
+    "sgp1": "Singapore 1",
+    "tor1": "Toronto 1",
+    "blr1": "Bangalore 1",
+    "syd1": "Sydney 1",
 }
 FEATURES = ["backups", "ipv6", "metadata", "install_agent", "storage", "image_transfer"]
 
@@ -36,7 +44,10 @@ IMAGES = {
 
 def region(slug):
     return {
-        "slug": slug, "name": REGION_NAMES[slug], "available": True, "features": FEATURES,
+        "slug": slug,
+        "name": REGION_NAMES[slug],
+        "available": True,
+        "features": FEATURES,
         "sizes": [size for size, about in SIZES.items() if slug not in about[6]],
     }
 
@@ -44,9 +55,16 @@ def region(slug):
 def size(slug):
     vcpus, memory, disk, transfer, monthly, description, missing = SIZES[slug]
     return {
-        "slug": slug, "vcpus": vcpus, "memory": memory, "disk": disk, "transfer": float(transfer),
-        "price_monthly": float(monthly), "price_hourly": round(monthly / 672, 5), "available": True,
-        "regions": [name for name in REGION_NAMES if name not in missing], "description": description,
+        "slug": slug,
+        "vcpus": vcpus,
+        "memory": memory,
+        "disk": disk,
+        "transfer": float(transfer),
+        "price_monthly": float(monthly),
+        "price_hourly": round(monthly / 672, 5),
+        "available": True,
+        "regions": [name for name in REGION_NAMES if name not in missing],
+        "description": description,
         "disk_info": [{"type": "local", "size": {"amount": disk, "unit": "gib"}}],
     }
 
@@ -54,7 +72,17 @@ def size(slug):
 def image(slug):
     number, distribution, name, kind = IMAGES[slug]
     return {
-        "id": number, "slug": slug, "name": name, "distribution": distribution, "type": kind, "public": True,
-        "regions": list(REGION_NAMES), "created_at": "2025-01-20T17:15:04Z", "min_disk_size": 10,
-        "size_gigabytes": 1.2, "description": f"{distribution} {name}", "tags": [], "status": "available",
+        "id": number,
+        "slug": slug,
+        "name": name,
+        "distribution": distribution,
+        "type": kind,
+        "public": True,
+        "regions": list(REGION_NAMES),
+        "created_at": "2025-01-20T17:15:04Z",
+        "min_disk_size": 10,
+        "size_gigabytes": 1.2,
+        "description": f"{distribution} {name}",
+        "tags": [],
+        "status": "available",
     }

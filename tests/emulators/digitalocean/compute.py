@@ -65,8 +65,14 @@ def default_vpc(emulator, region):
     number = 100 + list(catalogue.REGION_NAMES).index(region)
     identity = emulator.uuid()
     vpcs[identity] = {
-        "id": identity, "urn": f"do:vpc:{identity}", "name": f"default-{region}", "description": "", "region": region,
-        "ip_range": f"10.{number}.0.0/20", "default": True, "created_at": now(),
+        "id": identity,
+        "urn": f"do:vpc:{identity}",
+        "name": f"default-{region}",
+        "description": "",
+        "region": region,
+        "ip_range": f"10.{number}.0.0/20",
+        "default": True,
+        "created_at": now(),
     }
     return vpcs[identity]
 
@@ -74,9 +80,15 @@ def default_vpc(emulator, region):
 def start_action(emulator, kind, droplet, work=None, resource_type="droplet", hook=None):
     """An action that completes later; the droplet is locked for that long."""
     action = {
-        "id": emulator.number(), "status": "in-progress", "type": kind, "started_at": now(), "completed_at": None,
-        "resource_id": droplet["id"] if droplet else None, "resource_type": resource_type,
-        "region": droplet["region"] if droplet else None, "region_slug": droplet["region"]["slug"] if droplet else None,
+        "id": emulator.number(),
+        "status": "in-progress",
+        "type": kind,
+        "started_at": now(),
+        "completed_at": None,
+        "resource_id": droplet["id"] if droplet else None,
+        "resource_type": resource_type,
+        "region": droplet["region"] if droplet else None,
+        "region_slug": droplet["region"]["slug"] if droplet else None,
     }
     emulator.table("actions")[action["id"]] = action
     if droplet:
@@ -101,10 +113,18 @@ def start_action(emulator, kind, droplet, work=None, resource_type="droplet", ho
 
 @route("GET", "/v2/account")
 def account(emulator, request):
-    return 200, {"account": {
-        "droplet_limit": 10000, "floating_ip_limit": 100, "email": "operator@example.com", "name": "operator",
-        "uuid": "b6fr89dbf6d9156cace5f3c78dc9851d957381ef", "email_verified": True, "status": "active", "status_message": "",
-    }}
+    return 200, {
+        "account": {
+            "droplet_limit": 10000,
+            "floating_ip_limit": 100,
+            "email": "operator@example.com",
+            "name": "operator",
+            "uuid": "b6fr89dbf6d9156cace5f3c78dc9851d957381ef",
+            "email_verified": True,
+            "status": "active",
+            "status_message": "",
+        }
+    }
 
 
 @route("GET", "/v2/account/keys")
@@ -120,7 +140,7 @@ def create_key(emulator, request):
     except (IndexError, ValueError):
         raise Refusal(422, "Key invalid, key should be of the format `type key [comment]`") from None
     digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
-    fingerprint = ":".join(digest[i:i + 2] for i in range(0, 32, 2))
+    fingerprint = ":".join(digest[i : i + 2] for i in range(0, 32, 2))
     if any(key["fingerprint"] == fingerprint for key in emulator.table("keys").values()):
         raise Refusal(422, "SSH Key is already in use on your account")
     key = {"id": emulator.number(), "fingerprint": fingerprint, "name": name, "public_key": public}
@@ -241,22 +261,54 @@ def build_droplet(emulator, body, name):
             keys.append(the_key(emulator, str(wanted))["public_key"])
         except Refusal:
             raise Refusal(422, f"{wanted} are invalid key identifiers for Droplet creation.") from None
-    vpc = emulator.table("vpcs").get(body["vpc_uuid"]) if body.get("vpc_uuid") else default_vpc(emulator, region["slug"])
+    vpc = (
+        emulator.table("vpcs").get(body["vpc_uuid"]) if body.get("vpc_uuid") else default_vpc(emulator, region["slug"])
+    )
     if not vpc or vpc["region"] != region["slug"]:
         raise Refusal(422, "The VPC was not found in the Droplet's region.")
     policy = check_policy(body.get("backup_policy")) if body.get("backups") else None
-    features = [feature for feature, asked in (
-        ("backups", body.get("backups")), ("ipv6", body.get("ipv6")), ("monitoring", body.get("monitoring")),
-        ("droplet_agent", body.get("with_droplet_agent")), ("private_networking", True)) if asked]
+    features = [
+        feature
+        for feature, asked in (
+            ("backups", body.get("backups")),
+            ("ipv6", body.get("ipv6")),
+            ("monitoring", body.get("monitoring")),
+            ("droplet_agent", body.get("with_droplet_agent")),
+            ("private_networking", True),
+        )
+        if asked
+    ]
     size = catalogue.size(body["size"])
     droplet = {
-        "id": emulator.number(), "name": name, "memory": size["memory"], "vcpus": size["vcpus"], "disk": size["disk"],
-        "disk_info": size["disk_info"], "locked": True, "status": "new", "kernel": None, "created_at": now(),
-        "features": features, "backup_ids": [], "next_backup_window": None, "snapshot_ids": [], "image": image,
-        "volume_ids": list(body.get("volumes") or []), "size": size, "size_slug": size["slug"],
-        "networks": {"v4": [], "v6": []}, "region": region, "tags": tags, "vpc_uuid": vpc["id"],
+        "id": emulator.number(),
+        "name": name,
+        "memory": size["memory"],
+        "vcpus": size["vcpus"],
+        "disk": size["disk"],
+        "disk_info": size["disk_info"],
+        "locked": True,
+        "status": "new",
+        "kernel": None,
+        "created_at": now(),
+        "features": features,
+        "backup_ids": [],
+        "next_backup_window": None,
+        "snapshot_ids": [],
+        "image": image,
+        "volume_ids": list(body.get("volumes") or []),
+        "size": size,
+        "size_slug": size["slug"],
+        "networks": {"v4": [], "v6": []},
+        "region": region,
+        "tags": tags,
+        "vpc_uuid": vpc["id"],
     }
-    private = {"user_data": body.get("user_data"), "public_keys": keys, "backup_policy": policy, "ipv6": bool(body.get("ipv6"))}
+    private = {
+        "user_data": body.get("user_data"),
+        "public_keys": keys,
+        "backup_policy": policy,
+        "ipv6": bool(body.get("ipv6")),
+    }
     return droplet, private
 
 
@@ -269,12 +321,17 @@ def addresses(emulator, droplet, private, said):
     public = said.get("public") or str(ipaddress.ip_address("198.18.0.0") + serial % 131_000)
     droplet["networks"] = {
         "v4": [
-            {"ip_address": said.get("private") or inside, "netmask": str(network.netmask),
-             "gateway": str(network.network_address + 1), "type": "private"},
+            {
+                "ip_address": said.get("private") or inside,
+                "netmask": str(network.netmask),
+                "gateway": str(network.network_address + 1),
+                "type": "private",
+            },
             {"ip_address": public, "netmask": "255.254.0.0", "gateway": "198.18.0.1", "type": "public"},
         ],
         "v6": [{"ip_address": f"2001:db8::{serial:x}", "netmask": 64, "gateway": "2001:db8::1", "type": "public"}]
-        if private["ipv6"] else [],
+        if private["ipv6"]
+        else [],
     }
 
 
@@ -299,8 +356,12 @@ def create_droplet(emulator, request):
             droplet["status"] = "active"
 
         actions.append(start_action(emulator, "create", droplet, activate, hook="create"))
-    links = {"actions": [
-        {"id": action["id"], "rel": "create", "href": f"{emulator.url}/v2/actions/{action['id']}"} for action in actions]}
+    links = {
+        "actions": [
+            {"id": action["id"], "rel": "create", "href": f"{emulator.url}/v2/actions/{action['id']}"}
+            for action in actions
+        ]
+    }
     if "names" in request.body:
         return 202, {"droplets": [droplet for droplet, _ in built], "links": links}
     return 202, {"droplet": built[0][0], "links": links}
@@ -346,7 +407,10 @@ def backup_policy(emulator, request, droplet_id):
     answer = {"droplet_id": droplet["id"], "backup_enabled": bool(policy), "next_backup_window": None}
     if policy:
         answer["backup_policy"] = {
-            **policy, "window_length_hours": 4, "retention_period_days": 7 if policy["plan"] == "daily" else 28}
+            **policy,
+            "window_length_hours": 4,
+            "retention_period_days": 7 if policy["plan"] == "daily" else 28,
+        }
     return 200, {"policy": answer}
 
 
@@ -354,8 +418,13 @@ def backup_policy(emulator, request, droplet_id):
 def droplet_snapshots(emulator, request, droplet_id):
     droplet = the_droplet(emulator, droplet_id)
     found = [
-        {"id": int(s["id"]), "type": "snapshot", **{k: s[k] for k in ("name", "created_at", "regions", "min_disk_size", "size_gigabytes")}}
-        for s in emulator.table("snapshots").values() if s["resource_id"] == str(droplet["id"])
+        {
+            "id": int(s["id"]),
+            "type": "snapshot",
+            **{k: s[k] for k in ("name", "created_at", "regions", "min_disk_size", "size_gigabytes")},
+        }
+        for s in emulator.table("snapshots").values()
+        if s["resource_id"] == str(droplet["id"])
     ]
     return emulator.page(request, "snapshots", found)
 
@@ -392,7 +461,7 @@ def get_droplet_action(emulator, request, droplet_id, action_id):
 def act(emulator, request, droplet_id):
     droplet = the_droplet(emulator, droplet_id)
     private = emulator.table("private")[droplet["id"]]
-    kind, = request.need("type")
+    (kind,) = request.need("type")
     body = request.body
     if droplet["locked"]:
         raise Refusal(422, "Droplet already has a pending event.")
@@ -426,7 +495,16 @@ def act(emulator, request, droplet_id):
 
 
 def refuse_action(droplet, private, kind, body):
-    known = {*BUSY_STATES, "rename", "resize", "enable_backups", "change_backup_policy", "disable_backups", "enable_ipv6", "snapshot"}
+    known = {
+        *BUSY_STATES,
+        "rename",
+        "resize",
+        "enable_backups",
+        "change_backup_policy",
+        "disable_backups",
+        "enable_ipv6",
+        "snapshot",
+    }
     if kind not in known:
         raise Refusal(422, "No such action type.")
     if kind == "resize":
@@ -456,13 +534,25 @@ def refuse_action(droplet, private, kind, body):
 def add_snapshot(emulator, droplet, name):
     number = emulator.number()
     emulator.table("snapshots")[str(number)] = {
-        "id": str(number), "name": name, "created_at": now(), "regions": [droplet["region"]["slug"]],
-        "resource_id": str(droplet["id"]), "resource_type": "droplet", "min_disk_size": droplet["disk"],
-        "size_gigabytes": 2.5, "tags": [],
+        "id": str(number),
+        "name": name,
+        "created_at": now(),
+        "regions": [droplet["region"]["slug"]],
+        "resource_id": str(droplet["id"]),
+        "resource_type": "droplet",
+        "min_disk_size": droplet["disk"],
+        "size_gigabytes": 2.5,
+        "tags": [],
     }
     emulator.table("custom_images")[number] = {
-        **droplet["image"], "id": number, "slug": None, "name": name, "type": "snapshot", "public": False,
-        "regions": [droplet["region"]["slug"]], "min_disk_size": droplet["disk"],
+        **droplet["image"],
+        "id": number,
+        "slug": None,
+        "name": name,
+        "type": "snapshot",
+        "public": False,
+        "regions": [droplet["region"]["slug"]],
+        "min_disk_size": droplet["disk"],
     }
     droplet["snapshot_ids"] = [*droplet["snapshot_ids"], number]
 
@@ -470,8 +560,9 @@ def add_snapshot(emulator, droplet, name):
 @route("GET", "/v2/snapshots")
 def list_snapshots(emulator, request):
     kind = request.query.get("resource_type")
-    return emulator.page(request, "snapshots", [
-        s for s in emulator.table("snapshots").values() if kind in (None, s["resource_type"])])
+    return emulator.page(
+        request, "snapshots", [s for s in emulator.table("snapshots").values() if kind in (None, s["resource_type"])]
+    )
 
 
 @route("GET", "/v2/snapshots/{snapshot_id}")
@@ -498,9 +589,17 @@ def delete_snapshot(emulator, request, snapshot_id):
 
 def tag_view(emulator, name):
     count = sum(1 for droplet in emulator.table("droplets").values() if name in droplet["tags"])
-    return {"name": name, "resources": {
-        "count": count, "droplets": {"count": count}, "images": {"count": 0}, "volumes": {"count": 0},
-        "volume_snapshots": {"count": 0}, "databases": {"count": 0}}}
+    return {
+        "name": name,
+        "resources": {
+            "count": count,
+            "droplets": {"count": count},
+            "images": {"count": 0},
+            "volumes": {"count": 0},
+            "volume_snapshots": {"count": 0},
+            "databases": {"count": 0},
+        },
+    }
 
 
 @route("GET", "/v2/tags")
@@ -510,7 +609,7 @@ def list_tags(emulator, request):
 
 @route("POST", "/v2/tags")
 def create_tag(emulator, request):
-    name, = check_tags(request.need("name"))
+    (name,) = check_tags(request.need("name"))
     emulator.table("tags").setdefault(name, {})
     return 201, {"tag": tag_view(emulator, name)}
 
@@ -536,7 +635,7 @@ def delete_tag(emulator, request, name):
 def tagged(emulator, request, name):
     if name not in emulator.table("tags"):
         raise not_found()
-    resources, = request.need("resources")
+    (resources,) = request.need("resources")
     for resource in resources:
         if resource["resource_type"] == "droplet":
             yield the_droplet(emulator, resource["resource_id"])
@@ -565,7 +664,11 @@ def untag_resources(emulator, request, name):
 def populate(emulator, count, duplicates=0):
     """`count` active droplets over all regions, tagged as a fleet would be; the last ones repeat their predecessor's name."""
     slugs = list(catalogue.REGION_NAMES)
-    envs, roles, bots = ("prod", "staging", "paper"), ("primary", "standby", "witness"), ("polymarket", "kalshi", "arbitrage")
+    envs, roles, bots = (
+        ("prod", "staging", "paper"),
+        ("primary", "standby", "witness"),
+        ("polymarket", "kalshi", "arbitrage"),
+    )
     shared = {slug: (catalogue.region(slug), default_vpc(emulator, slug)["id"]) for slug in slugs}
     image, size = catalogue.image("debian-13-x64"), catalogue.size("s-1vcpu-1gb")
     name = None
@@ -574,12 +677,33 @@ def populate(emulator, count, duplicates=0):
             name = f"bot-{number:05d}"
         region, vpc = shared[slugs[number % len(slugs)]]
         droplet = {
-            "id": emulator.number(), "name": name, "memory": size["memory"], "vcpus": size["vcpus"], "disk": size["disk"],
-            "disk_info": size["disk_info"], "locked": False, "status": "active", "kernel": None, "created_at": now(),
-            "features": ["monitoring", "private_networking"], "backup_ids": [], "next_backup_window": None, "snapshot_ids": [],
-            "image": image, "volume_ids": [], "size": size, "size_slug": size["slug"], "networks": {"v4": [], "v6": []},
-            "region": region, "vpc_uuid": vpc,
-            "tags": ["botops", f"env:{envs[number % 3]}", f"role:{roles[number // 3 % 3]}", f"bot:{bots[number // 9 % 3]}"],
+            "id": emulator.number(),
+            "name": name,
+            "memory": size["memory"],
+            "vcpus": size["vcpus"],
+            "disk": size["disk"],
+            "disk_info": size["disk_info"],
+            "locked": False,
+            "status": "active",
+            "kernel": None,
+            "created_at": now(),
+            "features": ["monitoring", "private_networking"],
+            "backup_ids": [],
+            "next_backup_window": None,
+            "snapshot_ids": [],
+            "image": image,
+            "volume_ids": [],
+            "size": size,
+            "size_slug": size["slug"],
+            "networks": {"v4": [], "v6": []},
+            "region": region,
+            "vpc_uuid": vpc,
+            "tags": [
+                "botops",
+                f"env:{envs[number % 3]}",
+                f"role:{roles[number // 3 % 3]}",
+                f"bot:{bots[number // 9 % 3]}",
+            ],
         }
         private = {"user_data": None, "public_keys": [], "backup_policy": None, "ipv6": False}
         add_droplet(emulator, droplet, private)

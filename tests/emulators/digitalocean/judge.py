@@ -31,13 +31,19 @@ class _Response:
 
 
 def correct(document):
-    """The one place where the document contradicts itself: its list of droplet actions lacks a name that the
-    discriminator beside it maps to a schema."""
-    schemas = document["components"]["schemas"]
-    mapping = document["paths"]["/v2/droplets/{droplet_id}/actions"]["post"]["requestBody"]["content"]["application/json"][
-        "schema"]["discriminator"]["mapping"]
+    """The two places where the document contradicts itself; nothing else of it is changed."""
+    schemas, parameters = document["components"]["schemas"], document["components"]["parameters"]
+    # The list of droplet actions lacks a name that the discriminator beside it maps to a schema.
+    body = document["paths"]["/v2/droplets/{droplet_id}/actions"]["post"]["requestBody"]["content"]["application/json"]
     known = schemas["droplet_action"]["properties"]["type"]["enum"]
-    known.extend(name for name in mapping if name not in known)
+    known.extend(name for name in body["schema"]["discriminator"]["mapping"] if name not in known)
+    # Parameters in the path that are written as properties that must not be sent.
+    for parameter in parameters.values():
+        choices = parameter.get("schema", {}).get("anyOf", [])
+        for index, choice in enumerate(choices):
+            name = choice.get("$ref", "").rpartition("/")[2]
+            if schemas.get(name, {}).get("readOnly"):
+                choices[index] = {key: value for key, value in schemas[name].items() if key != "readOnly"}
 
 
 class Judge:
@@ -68,10 +74,14 @@ class Judge:
             request = _Request(method, parts.path, parse_qsl(parts.query, keep_blank_values=True), headers, body)
             # What was refused with 4xx was rightly refused: only requests that were accepted must be valid ones.
             if status < 400:
-                self._collect(f"{method} {target} {body.decode(errors='replace')[:400]}", self.openapi.validate_request, request)
+                self._collect(
+                    f"{method} {target} {body.decode(errors='replace')[:400]}", self.openapi.validate_request, request
+                )
             self._collect(
                 f"{method} {target} answered {status} {answer.decode(errors='replace')[:400]}",
-                self.openapi.validate_response, request, _Response(status, answer_headers, answer),
+                self.openapi.validate_response,
+                request,
+                _Response(status, answer_headers, answer),
             )
 
     def _collect(self, what, validate, *exchange):
@@ -92,7 +102,8 @@ def _reason(error):
             where = "/".join(str(part) for part in one.absolute_path)
             found.append(f"{where}: {one.message[:300]}")
             found.extend(
-                f"  {'/'.join(str(p) for p in sub.absolute_path)}: {sub.message[:200]}" for sub in (one.context or [])[:6]
+                f"  {'/'.join(str(p) for p in sub.absolute_path)}: {sub.message[:200]}"
+                for sub in (one.context or [])[:6]
             )
         return "; ".join(found)
     return f"{type(error).__name__}: {error} {error.__cause__ or ''}"

@@ -50,8 +50,17 @@ class Refusal(Exception):
 
     def __init__(self, status, message, error_id=None):
         super().__init__(message)
-        names = {400: "bad_request", 401: "Unauthorized", 404: "not_found", 409: "conflict", 412: "precondition_failed",
-                 422: "unprocessable_entity", 429: "too_many_requests", 500: "server_error", 503: "service_unavailable"}
+        names = {
+            400: "bad_request",
+            401: "Unauthorized",
+            404: "not_found",
+            409: "conflict",
+            412: "precondition_failed",
+            422: "unprocessable_entity",
+            429: "too_many_requests",
+            500: "server_error",
+            503: "service_unavailable",
+        }
         self.status = status
         self.body = {"id": error_id or names.get(status, "error"), "message": message}
 
@@ -85,8 +94,18 @@ def now():
 class Emulator:
     """All state lives here, behind one lock; area modules (`compute`, `network`, …) work on `self.tables`."""
 
-    def __init__(self, token="emulated-token", port=0, latency_ms=0, action_ms=0, rate_limit=None, burst=None,
-                 specification=None, hook=None):
+    def __init__(
+        self,
+        token="emulated-token",
+        port=0,
+        latency_ms=0,
+        action_ms=0,
+        rate_limit=None,
+        burst=None,
+        specification=None,
+        hook=None,
+        judge=None,
+    ):
         from . import areas
 
         self.token = token
@@ -102,8 +121,8 @@ class Emulator:
         self._sequence = itertools.count()
         self._hits = []
         self._numbers = itertools.count(300_000_001)
-        self.judge = None
-        if specification:
+        self.judge = judge
+        if specification and not judge:
             from .judge import Judge
 
             self.judge = Judge(specification)
@@ -185,7 +204,7 @@ class Emulator:
             raise Refusal(400, "page and per_page must be numbers") from None
         if not 1 <= size <= 200 or number < 1:
             raise Refusal(400, "per_page must be between 1 and 200 and page at least 1")
-        chosen = items[(number - 1) * size:number * size]
+        chosen = items[(number - 1) * size : number * size]
         last = max(1, math.ceil(len(items) / size))
 
         def link(to):
@@ -223,11 +242,18 @@ class Emulator:
         if not isinstance(body, bytes):
             body = b"" if body is None else json.dumps(body).encode()
         if not fault and self.judge:
-            self.judge.exchange(method, target, headers, raw, status, {"content-type": "application/json", **headers_out}, body)
+            self.judge.exchange(
+                method, target, headers, raw, status, {"content-type": "application/json", **headers_out}, body
+            )
         if fault and fault.get("status"):
             status = fault["status"]
-            body = HTML_500 if fault.get("html") else json.dumps(
-                Refusal(status, fault.get("message", "Server was unable to give you a response.")).body).encode()
+            body = (
+                HTML_500
+                if fault.get("html")
+                else json.dumps(
+                    Refusal(status, fault.get("message", "Server was unable to give you a response.")).body
+                ).encode()
+            )
             headers_out.update(fault.get("headers", {}))
             if fault.get("html"):
                 headers_out["content-type"] = "text/html"
@@ -250,14 +276,20 @@ class Emulator:
                     match = pattern.match(request.path)
                     if verb == method and match:
                         status, body = function(self, request, **match.groupdict())
-                        return status, body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+                        return status, body if isinstance(body, bytes) else json.dumps(
+                            body
+                        ).encode() if body is not None else b""
                 raise not_found()
             except Refusal as refusal:
                 return refusal.status, refusal.body
 
     def due_fault(self, method, target):
         for fault in self.faults:
-            if fault["times"] <= 0 or fault.get("method", method) != method or not re.search(fault.get("path", ""), target):
+            if (
+                fault["times"] <= 0
+                or fault.get("method", method) != method
+                or not re.search(fault.get("path", ""), target)
+            ):
                 continue
             if fault["skip"] > 0:
                 fault["skip"] -= 1
@@ -268,8 +300,11 @@ class Emulator:
 
     def rate_headers(self):
         limit = self.rate_limit or 5000
-        return {"ratelimit-limit": str(limit), "ratelimit-remaining": str(max(0, limit - len(self._hits))),
-                "ratelimit-reset": str(int(time.time()) + 3600)}
+        return {
+            "ratelimit-limit": str(limit),
+            "ratelimit-remaining": str(max(0, limit - len(self._hits))),
+            "ratelimit-reset": str(int(time.time()) + 3600),
+        }
 
     def take_from_budget(self, headers_out):
         moment = time.time()
@@ -296,7 +331,10 @@ class Emulator:
                 self.fault(**body)
             answers = {
                 "/_emulator/log": lambda: self.log,
-                "/_emulator/violations": lambda: {"judged": self.judge.judged if self.judge else None, "violations": self.violations},
+                "/_emulator/violations": lambda: {
+                    "judged": self.judge.judged if self.judge else None,
+                    "violations": self.violations,
+                },
                 "/_emulator/faults": lambda: self.faults,
             }
             found = answers.get(target)
@@ -357,14 +395,26 @@ def main(argv=None):
     parser.add_argument("--duplicates", type=int, default=0, help="so many of them carry the name of the one before")
     parser.add_argument("--latency-ms", type=float, default=0, help="every answer takes at least this long")
     parser.add_argument("--action-ms", type=float, default=500, help="how long creating, resizing and so on takes")
-    parser.add_argument("--rate-limit", type=int, help="requests an hour (the vendor's own: 5000); not enforced when left out")
-    parser.add_argument("--burst", type=int, help="requests a minute (the vendor's own: 250); not enforced when left out")
-    parser.add_argument("--openapi", default=os.environ.get(SPECIFICATION), help=f"the vendor's document; ${SPECIFICATION}")
+    parser.add_argument(
+        "--rate-limit", type=int, help="requests an hour (the vendor's own: 5000); not enforced when left out"
+    )
+    parser.add_argument(
+        "--burst", type=int, help="requests a minute (the vendor's own: 250); not enforced when left out"
+    )
+    parser.add_argument(
+        "--openapi", default=os.environ.get(SPECIFICATION), help=f"the vendor's document; ${SPECIFICATION}"
+    )
     parser.add_argument("--hook", help="command told of every droplet's create, delete, power_on, power_off and reboot")
     options = parser.parse_args(argv)
     emulator = Emulator(
-        token=options.token, port=options.port, latency_ms=options.latency_ms, action_ms=options.action_ms,
-        rate_limit=options.rate_limit, burst=options.burst, specification=options.openapi, hook=options.hook,
+        token=options.token,
+        port=options.port,
+        latency_ms=options.latency_ms,
+        action_ms=options.action_ms,
+        rate_limit=options.rate_limit,
+        burst=options.burst,
+        specification=options.openapi,
+        hook=options.hook,
     )
     if options.droplets:
         from .compute import populate
