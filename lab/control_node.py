@@ -19,7 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def ensure(requirements: str, target: str | None = None) -> pathlib.Path:
     """Return the environment's directory; `target` defaults to $VENV, else .venv in the clone."""
     if sys.version_info < (3, 11):
-        sys.exit(f"Python 3.11 or newer is needed on the control node; this is {sys.version.split()[0]}. Name one: make PYTHON=python3.12 …")
+        found = sys.version.split()[0]
+        sys.exit(f"Python 3.11 or newer is needed on the control node; this is {found}. Name one: make PYTHON=python3.12 …")
     directory = ROOT / (target or os.environ.get("VENV") or ".venv")
     files = sorted({ROOT / requirements, ROOT / "requirements.txt"})
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

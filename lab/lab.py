@@ -31,7 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 STATE = ROOT / ".cache" / "lab"
 LOG = ROOT / "build" / "lab.log"
 GROUP = "lab"
-PREFIX = os.environ.get("LAB_PREFIX", "172.30.77")
+PREFIX = os.environ.get("LAB_PREFIX", "10.77.30")
 RELEASE = os.environ.get("LAB_RELEASE", "debian13")
 BOT_NAME = "bot.lab.test"
 # The one table of the lab's hosts; inventories/lab gives them their roles.
@@ -41,8 +41,8 @@ HOSTS = {
     "witness": (f"{PREFIX}.13", []),
     "services": (f"{PREFIX}.20", ["exchange.lab.test", "acme.lab.test"]),
 }
-EXCHANGE = f"http://{HOSTS['services'][0]}:9100"
-SECRETS = ("bot_api_key_id", "bot_private_key", "exchange_admin_token")
+EXCHANGE = f"http://{HOSTS['services'][0]}:9000"
+SECRETS = ("bot_api_key_id", "bot_private_key")
 STARTED = time.monotonic()
 
 
@@ -93,8 +93,21 @@ def run(*argv: str | os.PathLike, env: dict | None = None, show=None) -> str:
             if show:
                 show(line.rstrip())
     if process.wait():
-        raise Failed("\n".join(lines[-40:]))
+        raise Failed("\n".join(failures(lines) or lines[-40:]))
     return "\n".join(lines)
+
+
+def failures(lines: list[str]) -> list[str]:
+    """The parts of a playbook's output that say what failed: each `fatal:` or `[ERROR]` line and what belongs to it."""
+    found, inside = [], False
+    for line in lines:
+        if line.startswith(("fatal: ", "[ERROR]")):
+            inside = True
+        elif not line.strip() or re.match(r"(ok|changed|skipping): ", line):
+            inside = False
+        if inside:
+            found.append(line)
+    return found[:60]
 
 
 # --- the steps --------------------------------------------------------------------------------------
@@ -173,7 +186,8 @@ def await_orders() -> int:
         except (OSError, ValueError, KeyError):
             pass
         time.sleep(0.3)
-    raise Failed("The hosts are up but no order arrived within 60 s. Look at the bot: docker exec botops-lab-primary journalctl -u 'bot-*' -n 50")
+    look = "docker exec botops-lab-primary journalctl -u 'bot-*' -n 50"
+    raise Failed(f"The hosts are up but no order arrived within 60 s. Look at the bot: {look}")
 
 
 def table() -> str:
@@ -187,7 +201,7 @@ def table() -> str:
     ]
     width = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = ["  " + "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip() for row in rows]
-    fetch = f"curl --cacert .cache/lab/ca.pem --resolve {BOT_NAME}:443:{ip} https://{BOT_NAME}"
+    fetch = f"curl --cacert .cache/lab/acme-root.pem --resolve {BOT_NAME}:443:{ip} https://{BOT_NAME}"
     lines += [
         "",
         f"  the bot          {fetch}/health",

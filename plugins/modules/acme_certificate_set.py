@@ -126,6 +126,7 @@ import shlex
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils._certificates import (
     LETSENCRYPT,
     Problem,

@@ -185,10 +185,8 @@ class FileSet:
             self.validate(spec, want[1])
         attributes = self.attributes(spec, new=now[0] != want[0])
         # Attributes of something that is not there yet cannot be compared; that it is not there is the change.
-        if want[0] in ("file", "directory") and now[0] == want[0]:
-            touched = self.attributes_differ(path, attributes)
-        else:
-            touched = False
+        comparable = want[0] in ("file", "directory") and now[0] == want[0]
+        touched = comparable and self.attributes_differ(path, attributes)
         if not (different or touched):
             return
         self.changed_paths.append(path)
@@ -271,7 +269,7 @@ class FileSet:
                 try:
                     os.rmdir(path)
                 except OSError:
-                    raise Refused("%s is a directory that is not empty; it was left alone" % path)
+                    raise Refused("%s is a directory that is not empty; it was left alone" % path) from None
             else:
                 self.keep_copy(spec, now)
                 os.unlink(path)

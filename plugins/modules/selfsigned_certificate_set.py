@@ -82,6 +82,7 @@ import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils._certificates import (
     Problem,
     point,
