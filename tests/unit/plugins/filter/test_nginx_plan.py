@@ -6,6 +6,7 @@ import re
 import jinja2
 import pytest
 import yaml
+
 from ansible_collections.botops.fleet.plugins.filter.nginx_plan import FilterModule
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]

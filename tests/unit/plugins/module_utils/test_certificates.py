@@ -6,6 +6,7 @@ import os
 import threading
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils import _certificates as c
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)

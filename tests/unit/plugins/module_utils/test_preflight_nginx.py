@@ -6,11 +6,12 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.botops.fleet.plugins.module_utils._pem import covers
-from ansible_collections.botops.fleet.plugins.module_utils._preflight.nginx import check
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from ansible_collections.botops.fleet.plugins.module_utils._pem import covers
+from ansible_collections.botops.fleet.plugins.module_utils._preflight.nginx import check
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 DEFAULTS = yaml.safe_load((ROOT / "roles/nginx/defaults/main.yml").read_text())
