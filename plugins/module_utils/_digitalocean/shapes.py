@@ -47,10 +47,7 @@ def droplet(raw):
 
 
 def vpc(raw):
-    return {
-        name: raw.get(name)
-        for name in ("id", "urn", "name", "description", "region", "ip_range", "default", "created_at")
-    }
+    return {name: raw.get(name) for name in ("id", "urn", "name", "description", "region", "ip_range", "default", "created_at")}
 
 
 def snapshot(raw):
@@ -113,6 +110,4 @@ def load_balancer(raw):
         "http_idle_timeout_seconds",
         "created_at",
     )
-    return dict(
-        {name: raw.get(name) for name in names}, region=slug(raw["region"]), urn="do:loadbalancer:%s" % raw["id"]
-    )
+    return dict({name: raw.get(name) for name in names}, region=slug(raw["region"]), urn="do:loadbalancer:%s" % raw["id"])

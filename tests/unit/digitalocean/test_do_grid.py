@@ -48,9 +48,7 @@ def account(do):
     do("vpc", name="bots", region="nyc3", ip_range="10.44.0.0/20")
 
     def droplet(name="bot-1", **more):
-        return do(
-            "droplet", **{"name": name, "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-13-x64", **more}
-        )["droplet"]
+        return do("droplet", **{"name": name, "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-13-x64", **more})["droplet"]
 
     return droplet
 
@@ -121,9 +119,7 @@ def test_firewall(do, cloud, account):
     droplet = account("bot-1")
 
     def open_wide(firewall):
-        cloud.table("firewalls")[firewall["id"]]["inbound_rules"].append(
-            {"protocol": "tcp", "ports": "5432", "sources": {"addresses": ["0.0.0.0/0"]}}
-        )
+        cloud.table("firewalls")[firewall["id"]]["inbound_rules"].append({"protocol": "tcp", "ports": "5432", "sources": {"addresses": ["0.0.0.0/0"]}})
 
     life(
         do,
@@ -136,9 +132,7 @@ def test_firewall(do, cloud, account):
                 {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["198.51.100.7/32"], "tags": ["bastion"]}},
                 {"protocol": "icmp", "sources": {"addresses": ["0.0.0.0/0", "::/0"]}},
             ],
-            "outbound_rules": [
-                {"protocol": "tcp", "ports": "all", "destinations": {"addresses": ["0.0.0.0/0", "::/0"]}}
-            ],
+            "outbound_rules": [{"protocol": "tcp", "ports": "all", "destinations": {"addresses": ["0.0.0.0/0", "::/0"]}}],
         },
         {"name": "bots"},
         open_wide,
