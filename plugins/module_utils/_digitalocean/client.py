@@ -180,7 +180,8 @@ class Client:
 
     def _request(self, method, path, what, body=None, query=None):
         params = {name: ("true" if value is True else "false" if value is False else str(value)) for name, value in (query or {}).items() if value is not None}
-        request = HttpRequest(method, path, params=params, json=body) if body is not None else HttpRequest(method, path, params=params)
+        content = {} if body is None else {"json": body}
+        request = HttpRequest(method, path, params=params, headers={"Accept": "application/json"}, **content)
         pause, waited = FIRST_PAUSE, 0.0
         sent_before = False
         for attempt in range(1, ATTEMPTS + 1):

@@ -117,6 +117,7 @@ class Emulator:
         self.tables = {}
         self.log = []
         self.faults = []
+        self.texts = {}  # plain files, such as logs, that need no token
         self._due = []
         self._sequence = itertools.count()
         self._hits = []
@@ -325,6 +326,8 @@ class Emulator:
                 },
                 "/_emulator/faults": lambda: self.faults,
             }
+            if target in self.texts:
+                return 200, {"content-type": "text/plain"}, self.texts[target].encode(), None
             found = answers.get(target)
             return (200, {}, json.dumps(found()).encode(), None) if found else (404, {}, b"{}", None)
 

@@ -61,7 +61,7 @@ def no_long_pauses(monkeypatch):
 def do(cloud):
     """`do("droplet", name=…)` runs do_droplet; `check=True` in check mode; `fails=True` expects a failure."""
 
-    def call(kind, check=False, fails=False, **arguments):
+    def call(kind, /, check=False, fails=False, **arguments):
         start = len(cloud.log)
         connection = {"api_token": TOKEN, "api_endpoint": cloud.url, "wait_timeout": 5}
         if kind == "info":
