@@ -42,7 +42,7 @@ HOSTS = {
     "services": (f"{PREFIX}.20", ["exchange.lab.test", "acme.lab.test"]),
 }
 EXCHANGE = f"http://{HOSTS['services'][0]}:9000"
-SECRETS = ("bot_api_key_id", "bot_private_key", "exchange_admin_token")
+SECRETS = ("bot_api_key_id", "bot_private_key")
 STARTED = time.monotonic()
 
 
@@ -93,8 +93,21 @@ def run(*argv: str | os.PathLike, env: dict | None = None, show=None) -> str:
             if show:
                 show(line.rstrip())
     if process.wait():
-        raise Failed("\n".join(lines[-40:]))
+        raise Failed("\n".join(failures(lines) or lines[-40:]))
     return "\n".join(lines)
+
+
+def failures(lines: list[str]) -> list[str]:
+    """The parts of a playbook's output that say what failed: each `fatal:` or `[ERROR]` line and what belongs to it."""
+    found, inside = [], False
+    for line in lines:
+        if line.startswith(("fatal: ", "[ERROR]")):
+            inside = True
+        elif not line.strip() or re.match(r"(ok|changed|skipping): ", line):
+            inside = False
+        if inside:
+            found.append(line)
+    return found[:60]
 
 
 # --- the steps --------------------------------------------------------------------------------------

@@ -224,7 +224,6 @@ import ansible.template
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
-
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.cache import Cache
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.gather import Gatherer
@@ -289,11 +288,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         )
         asked = [(source, part) for source in sources for part in source.discovery()]
         discovered = {}
-        for (source, _), value in zip(asked, gatherer.run([part for _, part in asked])):
+        for (source, _), value in zip(asked, gatherer.run([part for _, part in asked]), strict=True):
             discovered.setdefault(source.name, []).append(value)
         parts = [(source, part) for source in sources for part in source.parts(discovered.get(source.name, []))]
         hosts = []
-        for (source, part), found in zip(parts, gatherer.run([part for _, part in parts])):
+        for (source, part), found in zip(parts, gatherer.run([part for _, part in parts]), strict=True):
             found = found or []
             hosts += [dict(host if not part.cacheable else unsafe(host), source=source.name) for host in found]
         gatherer.finish()
@@ -333,10 +332,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             inventory.add_group(group)
         names, said = unique_names(hosts, self.get_option("collision"), wanted)
         self._set_source_vars(sources)
-        by_name = dict(zip(names, hosts))
+        by_name = dict(zip(names, hosts, strict=True))
         without = []
         mixed = []
-        for name, host, groups in zip(names, hosts, placed):
+        for name, host, groups in zip(names, hosts, placed, strict=True):
             inventory.add_host(name)
             target = inventory.get_host(name)
             variables = self._variables(name, host, sources[host["source"]], by_name, sources)
@@ -368,7 +367,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         jump = options["jump_host"]
         user, at, rest = jump.rpartition("@") if jump else ("", "", "")
         bastion = by_name.get(rest) if jump else None
-        is_bastion = bool(jump) and (bastion is host or host["addresses"]["public"] == rest.rpartition(":")[0] or host["addresses"]["public"] == rest)
+        is_bastion = bool(jump) and (bastion is host or host["addresses"]["public"] in (rest, rest.rpartition(":")[0]))
         mode = "public" if is_bastion else options["address"]
         address = choose_address(host["addresses"], mode, through_jump=bool(jump) and not is_bastion)
         own = host.pop("vars", {})

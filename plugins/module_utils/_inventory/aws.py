@@ -16,6 +16,8 @@ from ansible_collections.botops.fleet.plugins.module_utils._inventory.source imp
 
 # Terminated instances are still listed for an hour; they are no hosts.
 STATES = ("pending", "running", "stopping", "stopped")
+ATTEMPTS = 4
+HOME = "us-east-1"  # who asks for all regions names none, and the configuration may not either
 REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
 ROLE = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
 CREDENTIAL_SPEC = {
@@ -99,17 +101,17 @@ class Account:
         self.lock = threading.Lock()
         self._session = None
 
-    def client(self, service, region):
+    def client(self, service, region=None):
         with self.lock:
             if self._session is None:
                 self._session = self._open(region)
-            return self._client(self._session, service, region)
+            return self._client(self._session, service, region or self._session.region_name or HOME)
 
     def _client(self, session, service, region):
         from botocore.config import Config
 
         config = Config(
-            connect_timeout=10, read_timeout=self.timeout, retries={"mode": "standard", "max_attempts": 4},
+            connect_timeout=10, read_timeout=self.timeout, retries={"mode": "standard", "max_attempts": ATTEMPTS},
             user_agent_extra="botops.fleet",
         )
         return session.client(service, region_name=region, endpoint_url=self.endpoint, config=config)
@@ -123,7 +125,7 @@ class Account:
         request = {"RoleArn": self.credentials["role_arn"], "RoleSessionName": "botops-fleet-inventory"}
         if self.credentials.get("external_id"):
             request["ExternalId"] = self.credentials["external_id"]
-        given = self._client(session, "sts", region).assume_role(**request)["Credentials"]
+        given = self._client(session, "sts", region or session.region_name or HOME).assume_role(**request)["Credentials"]
         return boto3.session.Session(
             aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"],
             aws_session_token=given["SessionToken"],
@@ -133,12 +135,12 @@ class Account:
         """`work()`, with everything that botocore raises turned into a sentence."""
         try:
             import botocore.exceptions
-        except ImportError:
-            raise InventoryError("the Python packages boto3 and botocore are missing: pip install boto3")
+        except ImportError as error:
+            raise InventoryError("the Python packages boto3 and botocore are missing: pip install boto3") from error
         try:
             return work()
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-            raise InventoryError(in_words(error, self.who))
+            raise InventoryError(in_words(error, self.who)) from error
 
 
 @functools.cache
@@ -157,10 +159,10 @@ def check_region(region):
     known = known_regions()
     if region in known:
         return
-    near = difflib.get_close_matches(region, known, 1)
+    near = difflib.get_close_matches(region, sorted(known), 3)
     raise InventoryError(
         "%s is not a region that the installed botocore knows%s" % (
-            region, "; did you mean %s?" % near[0] if near else "; if it is new, upgrade boto3")
+            region, "; did you mean %s?" % " or ".join(near) if near else "; if it is new, upgrade boto3")
     )
 
 
@@ -194,7 +196,8 @@ class AwsSource(Source):
         for region in regions:
             if region != "all" and not REGION.match(region):
                 near = region[:-1] if REGION.match(region[:-1]) else ""
-                said.append("regions: %s is not a region such as us-east-1%s" % (region, " (%s is; that was a zone)" % near if near else ""))
+                hint = " (%s is; that was a zone)" % near if near else ""
+                said.append("regions: %s is not a region such as us-east-1%s" % (region, hint))
         for about in [options] + (options["accounts"] or []):
             if about.get("role_arn") and not ROLE.match(about["role_arn"]):
                 said.append("role_arn %s is not the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)" % about["role_arn"])
@@ -227,7 +230,7 @@ class AwsSource(Source):
 
     def _regions(self, account):
         def work():
-            said = account.client("ec2", "us-east-1").describe_regions()
+            said = account.client("ec2").describe_regions()
             return sorted(region["RegionName"] for region in said["Regions"])
 
         return account.call(work)
@@ -250,7 +253,8 @@ class AwsSource(Source):
     def fetch(self, account, name, region):
         def work():
             if self.options["regions"] != ["all"]:
-                check_region(region)
+                with account.lock:  # the list is read once, not once a thread
+                    check_region(region)
             pages = account.client("ec2", region).get_paginator("describe_instances").paginate(
                 Filters=filters(self.options), PaginationConfig={"PageSize": 1000}
             )

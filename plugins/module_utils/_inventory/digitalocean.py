@@ -140,7 +140,7 @@ class Api:
         try:
             body = self.get("%s%sper_page=%d&page=%d" % (path, "&" if "?" in path else "?", PAGE, number))
         except InventoryError as error:
-            raise InventoryError(str(error) if number == 1 else "page %d was lost: %s" % (number, error))
+            raise InventoryError(str(error) if number == 1 else "page %d was lost: %s" % (number, error)) from error
         items, total = body.get(key), (body.get("meta") or {}).get("total")
         if not isinstance(items, list) or not isinstance(total, int):
             raise InventoryError("the answer for %s has no %s or no total; is the endpoint right?" % (path, key))

@@ -39,7 +39,7 @@ class Gatherer:
             if values[index] is None:
                 asked.append(index)
         failures = []
-        for index, outcome in zip(asked, self._ask([parts[index] for index in asked])):
+        for index, outcome in zip(asked, self._ask([parts[index] for index in asked]), strict=True):
             part = parts[index]
             if isinstance(outcome, InventoryError):
                 sentence = "%s: %s" % (part.label, outcome)

@@ -58,7 +58,7 @@ def resolve(options, name, default_env, base_dir=""):
             with open(path, encoding="utf-8") as handle:
                 secret = handle.read().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise InventoryError("%s_file %s cannot be read: %s" % (name, path, getattr(error, "strerror", None) or "not text"))
+            raise InventoryError("%s_file %s cannot be read: %s" % (name, path, getattr(error, "strerror", None) or "not text")) from error
         if not secret:
             raise InventoryError("%s_file %s is empty" % (name, path))
         return secret, "file %s" % path
