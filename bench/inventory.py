@@ -131,14 +131,17 @@ class Bench:
 
     def measure(self, label: str, path: pathlib.Path, requests, *more: str) -> dict:
         before = requests()
-        start = time.perf_counter()
-        done = subprocess.run(
-            [tool("ansible"), "all", "-i", str(path), "--list-hosts", *more], text=True, capture_output=True, env=self.environment,
-            cwd=self.work, check=False,
-        )
-        seconds = time.perf_counter() - start
-        if done.returncode:
-            sys.exit(f"{label} failed:\n{done.stderr[-3000:]}")
+        seconds = float("inf")
+        # What takes a second or two is at the mercy of whatever else runs: the shortest of three counts.
+        for _ in range(3 if label.endswith("warm") else 1):
+            start = time.perf_counter()
+            done = subprocess.run(
+                [tool("ansible"), "all", "-i", str(path), "--list-hosts", *more], text=True, capture_output=True, env=self.environment,
+                cwd=self.work, check=False,
+            )
+            seconds = min(seconds, time.perf_counter() - start)
+            if done.returncode:
+                sys.exit(f"{label} failed:\n{done.stderr[-3000:]}")
         names = [line.strip() for line in done.stdout.splitlines()[1:]]
         row = {"case": label, "seconds": round(seconds, 2), "hosts": len(set(names)), "requests": requests() - before}
         self.rows.append(row)
