@@ -21,13 +21,13 @@ def test_native_groups():
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
-        ("bot:polymarket", {"bot_hosts", "docker_hosts"}),
-        ("role:primary", {"bot_hosts", "docker_hosts", "cluster_nodes"}),
-        ("role:standby", {"bot_hosts", "docker_hosts", "cluster_nodes"}),
+        ("bot:polymarket", {"bot_hosts"}),
+        ("role:primary", {"bot_hosts", "cluster_nodes"}),
+        ("role:standby", {"bot_hosts", "cluster_nodes"}),
         ("role:witness", {"cluster_witness"}),
         ("role:web", {"web_hosts"}),
         ("role:docker", {"docker_hosts"}),
-        ("role:bot,web", {"bot_hosts", "docker_hosts", "web_hosts"}),
+        ("role:bot,web", {"bot_hosts", "web_hosts"}),
         ("web", set()),
     ],
 )
