@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+
 from conftest import fetch, health, orders, show, stats, wait_for
 
 BUDGET = 10
