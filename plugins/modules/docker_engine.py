@@ -22,6 +22,12 @@ options:
     description: Where the engine reads it.
     type: path
     default: /etc/docker/daemon.json
+  running_config:
+    description:
+      - What the engine was known to have read before O(config_file) was written, as C(docker_host_check) returns it.
+      - Without it, nothing is known when the file was changed by hand or the host was booted since the last run, and a restart is
+        assumed to be needed.
+    type: dict
   allow_restart:
     description: Restart the engine even if that stops containers.
     type: bool
@@ -99,6 +105,7 @@ def main():
         argument_spec={
             "config": {"type": "dict", "required": True},
             "config_file": {"type": "path", "default": "/etc/docker/daemon.json"},
+            "running_config": {"type": "dict"},
             "allow_restart": {"type": "bool", "default": False},
             "ip_forward": {"type": "bool", "default": True},
             "units": {"type": "list", "elements": "dict", "default": [], "options": unit},

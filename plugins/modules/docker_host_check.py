@@ -99,6 +99,10 @@ live_restore:
   description: Whether the running engine would leave them running over a restart.
   type: bool
   returned: always
+running_config:
+  description: What the running engine has read from its configuration file; null if none runs or it cannot be told.
+  type: dict
+  returned: always
 group:
   description: Whether the docker group exists.
   type: bool
@@ -124,7 +128,7 @@ import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.botops.fleet.plugins.module_utils._docker import host
+from ansible_collections.botops.fleet.plugins.module_utils._docker import host, running
 
 OWN_SOURCE = "/etc/apt/sources.list.d/docker.sources"
 PACKAGES = ["docker.io", "docker-ce", "podman-docker", "docker-engine", "lxc-docker"]
@@ -251,6 +255,7 @@ def main():
         "python_debian": importlib.util.find_spec("debian") is not None,
         "containers": containers,
         "live_restore": live_restore,
+        "running_config": running.known_config(module, "/etc/docker/daemon.json"),
         "group": members is not None,
         "new_users": [name for name in given["users"] if name not in (members or [])],
         "undeclared_users": undeclared,

@@ -16,6 +16,37 @@ RECORD = "/run/docker-engine.json"
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 
 
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return json.load(handle)
+    except (OSError, ValueError):
+        return None
+
+
+def show(module, unit):
+    wanted = "LoadState,ActiveState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic,NeedDaemonReload"
+    _status, out, _err = module.run_command(["systemctl", "show", "-p", wanted, unit])
+    return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+
+
+def identity(now):
+    started = int(now.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+    return {
+        "id": "%s/%s" % (now.get("MainPID"), now.get("ExecMainStartTimestampMonotonic")),
+        "started": time.time() - time.monotonic() + started,
+    }
+
+
+def known_config(module, path):
+    """What the engine that runs has read, or None if that cannot be told (any more)."""
+    now = show(module, UNIT)
+    if now.get("ActiveState") != "active":
+        return None
+    written = os.stat(path).st_mtime if os.path.exists(path) else None
+    return engine.running_config(read(RECORD), identity(now), read(path) or {}, written)
+
+
 class Engine:
     def __init__(self, module):
         self.module = module
@@ -36,9 +67,7 @@ class Engine:
             )
 
     def show(self, unit):
-        wanted = "LoadState,ActiveState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic,NeedDaemonReload"
-        _status, out, _err = self.module.run_command(["systemctl", "show", "-p", wanted, unit])
-        return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        return show(self.module, unit)
 
     def do(self, words, *argv):
         self.actions.append(words)
@@ -105,30 +134,14 @@ class Engine:
             time.sleep(0.3)
         self.module.fail_json(msg="Docker was started but does not answer.", actions=self.actions, pending=self.pending)
 
-    @staticmethod
-    def identity(now):
-        started = int(now.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
-        return {
-            "id": "%s/%s" % (now.get("MainPID"), now.get("ExecMainStartTimestampMonotonic")),
-            "started": time.time() - time.monotonic() + started,
-        }
-
-    def read(self, path):
-        try:
-            with open(path, encoding="utf-8") as handle:
-                return json.load(handle)
-        except (OSError, ValueError):
-            return None
-
-    def running_config(self, now):
-        path = self.module.params["config_file"]
-        written = os.stat(path).st_mtime if os.path.exists(path) else None
-        return engine.running_config(self.read(RECORD), self.identity(now), self.read(path) or {}, written)
+    def running_config(self):
+        known = known_config(self.module, self.module.params["config_file"])
+        return self.module.params["running_config"] if known is None else known
 
     def note(self, config):
         if self.module.check_mode:
             return
-        data = {"engine": self.identity(self.show(UNIT))["id"], "config": config}
+        data = {"engine": identity(self.show(UNIT))["id"], "config": config}
         handle = os.open(RECORD + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as stream:
             json.dump(data, stream)
@@ -163,7 +176,7 @@ class Engine:
                 self.answers()
             self.note(wanted)
             return
-        running = self.running_config(now)
+        running = self.running_config()
         reload, reasons = engine.plan(running, wanted, self.replaced(now))
         if reload:
             self.do("reload %s" % UNIT, "reload", UNIT)
