@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import json
 
-
 # What the units expect in a release beside its source. Raise it when that changes, so that releases are built anew.
 LAYOUT = 1
 
