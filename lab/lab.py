@@ -42,7 +42,7 @@ HOSTS = {
     "services": (f"{PREFIX}.20", ["exchange.lab.test", "acme.lab.test"]),
 }
 EXCHANGE = f"http://{HOSTS['services'][0]}:9000"
-SECRETS = ("bot_api_key_id", "bot_private_key", "exchange_admin_token")
+SECRETS = ("bot_api_key_id", "bot_private_key")
 STARTED = time.monotonic()
 
 

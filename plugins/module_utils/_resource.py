@@ -14,6 +14,8 @@ import time
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 15.0
+# How long a thing is looked for whose creation got no answer.
+LOOKUP_SECONDS = 20
 HIDDEN = "[secret]"
 
 
@@ -58,11 +60,7 @@ def covers(have, want):
     if isinstance(want, dict):
         return isinstance(have, dict) and all(covers(have.get(key), value) for key, value in want.items())
     if isinstance(want, (list, tuple)):
-        return (
-            isinstance(have, (list, tuple))
-            and len(have) == len(want)
-            and all(covers(mine, other) for mine, other in zip(have, want))
-        )
+        return isinstance(have, (list, tuple)) and len(have) == len(want) and all(covers(mine, other) for mine, other in zip(have, want))
     return have == want
 
 
@@ -101,9 +99,7 @@ def list_steps(have, want):
     """What has to be added to and removed from `have`: ([…], […]), both in canonical order."""
     mine = {sort_key(item): item for item in have or []}
     other = {sort_key(item): item for item in want or []}
-    return [other[key] for key in sorted(other.keys() - mine.keys())], [
-        mine[key] for key in sorted(mine.keys() - other.keys())
-    ]
+    return [other[key] for key in sorted(other.keys() - mine.keys())], [mine[key] for key in sorted(mine.keys() - other.keys())]
 
 
 # --- telling
@@ -118,11 +114,7 @@ def diff_of(title, before, after, secrets=()):
     """Ansible's diff for one resource. Empty maps mean that it is not there."""
     if before and after:
         # A secret that changes must still be seen to change.
-        hidden = {
-            field: (HIDDEN, HIDDEN + " (new)")
-            for field in secrets
-            if field in after and before.get(field) != after[field]
-        }
+        hidden = {field: (HIDDEN, HIDDEN + " (new)") for field in secrets if field in after and before.get(field) != after[field]}
         before = {**hide(before, secrets), **{field: pair[0] for field, pair in hidden.items()}}
         after = {**hide(after, secrets), **{field: pair[1] for field, pair in hidden.items()}}
     else:
@@ -142,9 +134,10 @@ def outcome(key, changed, shown, diff=None, warnings=(), actions=()):
 
 def several(title, matches):
     """The sentence for more than one match. `matches` are short descriptions, one each."""
-    return (
-        "%s is not unique: %d match (%s). Nothing was changed. Name the one you mean by its id, or rename or remove the others."
-        % (title, len(matches), "; ".join(matches))
+    return "%s is not unique: %d match (%s). Nothing was changed. Name the one you mean by its id, or rename or remove the others." % (
+        title,
+        len(matches),
+        "; ".join(matches),
     )
 
 
@@ -165,10 +158,7 @@ def wait_for(probe, what, timeout, log=None, sleep=None, clock=None):
         last = seen
         left = end - clock()
         if left <= 0:
-            raise Failure(
-                "Gave up waiting for %s after %d s; it was last seen as: %s. Running the task again goes on waiting."
-                % (what, timeout, seen)
-            )
+            raise Failure("Gave up waiting for %s after %d s; it was last seen as: %s. Running the task again goes on waiting." % (what, timeout, seen))
         sleep(min(pause, max(left, 0.001)))
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
@@ -264,15 +254,12 @@ def _create(adapter, wanted):
         try:
             return adapter.create(wanted)
         except Ambiguous as lost:
-            adapter.warnings.append(
-                "The answer to creating %s was lost (%s), so it was looked for by name before going on."
-                % (adapter.title, lost)
-            )
+            adapter.warnings.append("The answer to creating %s was lost (%s), so it was looked for by name before going on." % (adapter.title, lost))
             try:
                 return wait_for(
                     lambda: (_only(adapter), "not listed"),
                     "%s to show up" % adapter.title,
-                    adapter.params.get("lookup_timeout") or 20,
+                    LOOKUP_SECONDS,
                     adapter.log,
                 )
             except Failure as absent:
@@ -280,7 +267,7 @@ def _create(adapter, wanted):
                     raise Failure(
                         "Creating %s got no clear answer (%s) and it cannot be found. Run the task again in some minutes; it "
                         "looks for the name first, so nothing is created twice. (%s)" % (adapter.title, lost, absent)
-                    )
+                    ) from None
     raise AssertionError("not reached")
 
 
@@ -322,8 +309,7 @@ def _present(adapter):
             % (
                 adapter.title,
                 "; ".join(
-                    "%s is %s, wanted is %s (%s)"
-                    % (field, json.dumps(changes[field][0]), json.dumps(changes[field][1]), adapter.immutable[field])
+                    "%s is %s, wanted is %s (%s)" % (field, json.dumps(changes[field][0]), json.dumps(changes[field][1]), adapter.immutable[field])
                     for field in refused
                 ),
             )
@@ -345,9 +331,7 @@ def _finish(adapter, changed, raw, diff):
     if changed and adapter.params.get("wait", True):
         left = sorted(differences(adapter.current(raw), adapter.wanted(raw)))
         if left:
-            adapter.warnings.append(
-                "%s was accepted, but the API still reports other values for: %s." % (adapter.title, ", ".join(left))
-            )
+            adapter.warnings.append("%s was accepted, but the API still reports other values for: %s." % (adapter.title, ", ".join(left)))
     return outcome(adapter.kind, changed, adapter.shape(raw), diff, adapter.warnings, adapter.actions)
 
 

@@ -81,15 +81,11 @@ class Client:
 
     def __init__(self, token, endpoint=None, timeout=30, log=None, sleep=None):
         if IMPORT_ERROR:
-            raise Failure(
-                "The Python library pydo is missing (%s). Install it beside ansible: pip install pydo" % IMPORT_ERROR
-            )
+            raise Failure("The Python library pydo is missing (%s). Install it beside ansible: pip install pydo" % IMPORT_ERROR)
         if not token:
             raise Failure("No API token was given. Set api_token, or the environment variable DIGITALOCEAN_TOKEN.")
-        if token != token.strip() or not token.isprintable() or not token.isascii():
-            raise Failure(
-                "The API token has spaces, line breaks or other characters that no token has; check where it is read from."
-            )
+        if re.search(r"\s", token) or not token.isprintable() or not token.isascii():
+            raise Failure("The API token has spaces, line breaks or other characters that no token has; check where it is read from.")
         self.endpoint = (endpoint or DEFAULT_ENDPOINT).rstrip("/")
         if not re.match(r"^https?://[^/\s]+$", self.endpoint):
             raise Failure("api_endpoint must be http(s)://host[:port] without a path, not %r." % self.endpoint)
@@ -138,13 +134,7 @@ class Client:
         unique = {}
         for item in items:
             unique.setdefault(
-                item.get("id")
-                or item.get("uuid")
-                or item.get("ip")
-                or item.get("slug")
-                or item.get("urn")
-                or item.get("name")
-                or len(unique),
+                item.get("id") or item.get("uuid") or item.get("ip") or item.get("slug") or item.get("urn") or item.get("name") or len(unique),
                 item,
             )
         if len(unique) < first[1]:
@@ -165,18 +155,12 @@ class Client:
         items, number = {}, 1
         while True:
             page, total = self._page(path, key, what, query, number)
-            items.update(
-                (item.get("id") or item.get("uuid") or item.get("name") or (number, i), item)
-                for i, item in enumerate(page)
-            )
+            items.update((item.get("id") or item.get("uuid") or item.get("name") or (number, i), item) for i, item in enumerate(page))
             if len(page) < PAGE_SIZE:
                 break
             number += 1
         if len(items) < total:
-            raise Failure(
-                "%s gave %d of %d; the list is incomplete, so nothing was decided from it."
-                % (what[0].upper() + what[1:], len(items), total)
-            )
+            raise Failure("%s gave %d of %d; the list is incomplete, so nothing was decided from it." % (what[0].upper() + what[1:], len(items), total))
         return list(items.values())
 
     def _page(self, path, key, what, query, number):
@@ -192,31 +176,19 @@ class Client:
         try:
             return response.json()
         except (ValueError, AzureError):
-            raise Failure(
-                "%s answered something that is not JSON: %s"
-                % (self.endpoint + path, answer_text(response.status_code, response.text()))
-            )
+            raise Failure("%s answered something that is not JSON: %s" % (self.endpoint + path, answer_text(response.status_code, response.text()))) from None
 
     def _request(self, method, path, what, body=None, query=None):
-        params = {
-            name: ("true" if value is True else "false" if value is False else str(value))
-            for name, value in (query or {}).items()
-            if value is not None
-        }
-        request = (
-            HttpRequest(method, path, params=params, json=body)
-            if body is not None
-            else HttpRequest(method, path, params=params)
-        )
+        params = {name: ("true" if value is True else "false" if value is False else str(value)) for name, value in (query or {}).items() if value is not None}
+        content = {} if body is None else {"json": body}
+        request = HttpRequest(method, path, params=params, headers={"Accept": "application/json"}, **content)
         pause, waited = FIRST_PAUSE, 0.0
         sent_before = False
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             self._spend()
             try:
-                response = self.pydo.send_request(
-                    request, connection_timeout=min(self.timeout, 10), read_timeout=self.timeout
-                )
+                response = self.pydo.send_request(request, connection_timeout=min(self.timeout, 10), read_timeout=self.timeout)
             except (ServiceRequestError, ServiceResponseError, IncompleteReadError, DecodeError) as error:
                 self._lost(method, what, error, last)
                 sent_before = sent_before or not isinstance(error, ServiceRequestError)
@@ -229,10 +201,7 @@ class Client:
                     wait = budget_pause(status, response.headers, time.time())
                     waited += wait
                     if last or waited > LONGEST_BUDGET_WAIT:
-                        raise Failure(
-                            "%s: the API's rate limit is used up; it opens again in %d s. Run the task again then."
-                            % (what, math.ceil(wait))
-                        )
+                        raise Failure("%s: the API's rate limit is used up; it opens again in %d s. Run the task again then." % (what, math.ceil(wait)))
                     self.log("%s: rate limit, waiting %.1f s" % (what, wait))
                     self.sleep(wait)
                     continue
@@ -249,9 +218,7 @@ class Client:
         """No answer came. Decide whether asking again is safe."""
         unsent = isinstance(error, ServiceRequestError)
         reason = str(error).strip()
-        match = re.search(
-            r"\[Errno -?\d+\] ([^')\"]+)|((?:Read|Connect\w*) timed out)|(Connection (?:aborted|refused|reset))", reason
-        )
+        match = re.search(r"\[Errno -?\d+\] ([^')\"]+)|((?:Read|Connect\w*) timed out)|(Connection (?:aborted|refused|reset))", reason)
         words = next((group for group in match.groups() if group), reason[:200]) if match else reason[:200]
         if "certificate verify failed" in reason.lower():
             words = "its TLS certificate was not accepted"
@@ -268,8 +235,7 @@ class Client:
         said = answer_text(status, text, response.headers.get("content-type", ""))
         if status == 401:
             raise Failure(
-                "%s: the API token was refused (HTTP 401): it is wrong, expired or revoked. Give a valid one in api_token or "
-                "DIGITALOCEAN_TOKEN." % what
+                "%s: the API token was refused (HTTP 401): it is wrong, expired or revoked. Give a valid one in api_token or DIGITALOCEAN_TOKEN." % what
             )
         if status == 403:
             raise Failure("%s: the API token lacks a scope for this: %s." % (what, said))
@@ -296,9 +262,7 @@ class Client:
         if remaining == 0:
             wait = reset - time.time()
             if wait > LONGEST_BUDGET_WAIT:
-                raise Failure(
-                    "The API's budget of requests is used up; it opens again in %d minutes." % math.ceil(wait / 60)
-                )
+                raise Failure("The API's budget of requests is used up; it opens again in %d minutes." % math.ceil(wait / 60))
             if wait > 0:
                 self.log("rate limit used up, waiting %.1f s" % wait)
                 self.sleep(wait)

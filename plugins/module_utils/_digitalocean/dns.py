@@ -26,12 +26,9 @@ def normal_data(kind, data):
         try:
             address = ipaddress.ip_address(data)
         except ValueError:
-            raise Failure("values: %r is not an address, which a record of type %s needs." % (data, kind))
+            raise Failure("values: %r is not an address, which a record of type %s needs." % (data, kind)) from None
         if address.version != (4 if kind == "A" else 6):
-            raise Failure(
-                "values: %s is IPv%d; a record of type %s needs IPv%d."
-                % (data, address.version, kind, 4 if kind == "A" else 6)
-            )
+            raise Failure("values: %s is IPv%d; a record of type %s needs IPv%d." % (data, address.version, kind, 4 if kind == "A" else 6))
         return str(address)
     return data.rstrip(".").lower() if kind in HOST_TYPES and data != "@" else data
 
@@ -83,9 +80,7 @@ class DomainRecord(DigitalOcean):
         for record in records:
             missing = [name for name in DETAILS.get(kind, ()) if name not in record]
             if missing and params["state"] == "present":
-                raise Failure(
-                    "records: a record of type %s needs %s. Use records instead of values." % (kind, ", ".join(missing))
-                )
+                raise Failure("records: a record of type %s needs %s. Use records instead of values." % (kind, ", ".join(missing)))
         if kind == "CNAME" and len(records) > 1 and params["purge"]:
             raise Failure("values: a name has one CNAME at most (%d given)." % len(records))
         if kind == "CNAME" and self.label == "@":
@@ -105,15 +100,10 @@ class DomainRecord(DigitalOcean):
         self.zone_missing = False
         name = self.domain if self.label == "@" else "%s.%s" % (self.label, self.domain)
         try:
-            records = self.client.listing(
-                self.base, "domain_records", "reading %s" % self.title, name=name, type=self.params["type"]
-            )
+            records = self.client.listing(self.base, "domain_records", "reading %s" % self.title, name=name, type=self.params["type"])
         except Gone:
             if self.params["state"] == "present" and not self.params["create_domain"]:
-                raise Failure(
-                    "domain: %s is not a domain of this account. Add it there, or set create_domain: true."
-                    % self.domain
-                )
+                raise Failure("domain: %s is not a domain of this account. Add it there, or set create_domain: true." % self.domain) from None
             self.zone_missing = True
             return []
         records = [r for r in records if r["type"] == self.params["type"] and r["name"].lower() == self.label]
@@ -144,17 +134,16 @@ class DomainRecord(DigitalOcean):
 
     def _body(self, view, ttl):
         kind = self.params["type"]
-        return {**view, "type": kind, "name": self.label, "data": wire_data(kind, view["data"]), "ttl": ttl}
+        # The vendor wants every detail named, those of other types as null.
+        details = dict.fromkeys(("priority", "port", "weight", "flags", "tag"))
+        return {**details, **view, "type": kind, "name": self.label, "data": wire_data(kind, view["data"]), "ttl": ttl}
 
     def create(self, wanted):
         if self.zone_missing:
             self.client.post("/v2/domains", {"name": self.domain}, "adding the domain %s" % self.domain)
             self.did("added the domain %s" % self.domain)
             self.zone_missing = False
-        made = [
-            self.client.post(self.base, self._body(view, wanted["ttl"]), "creating %s" % self.title)["domain_record"]
-            for view in wanted["records"]
-        ]
+        made = [self.client.post(self.base, self._body(view, wanted["ttl"]), "creating %s" % self.title)["domain_record"] for view in wanted["records"]]
         return {"records": made}
 
     def update(self, raw, changes, wanted):
@@ -190,11 +179,7 @@ class DomainRecord(DigitalOcean):
 
     def _replace(self, record, view, ttl):
         self.client.put("%s/%d" % (self.base, record["id"]), self._body(view, ttl), "changing %s" % self.title)
-        self.did(
-            "changed %s to %s" % (record["data"], view["data"])
-            if record["data"] != view["data"]
-            else "set the TTL of %s" % view["data"]
-        )
+        self.did("changed %s to %s" % (record["data"], view["data"]) if record["data"] != view["data"] else "set the TTL of %s" % view["data"])
 
     def delete(self, raw):
         for record in raw["records"]:

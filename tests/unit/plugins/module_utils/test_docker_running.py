@@ -7,6 +7,7 @@ import os
 import time
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils._docker import running
 
 
