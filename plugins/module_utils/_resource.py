@@ -31,6 +31,10 @@ class Ambiguous(Failure):
     """A request was sent and it is not known whether it took effect."""
 
 
+class NotUnique(Failure):
+    """A name means more than one thing."""
+
+
 # --- comparing
 
 
@@ -132,13 +136,10 @@ def outcome(key, changed, shown, diff=None, warnings=(), actions=()):
     return result
 
 
-def several(title, matches):
+def several(title, matches, by_id=False):
     """The sentence for more than one match. `matches` are short descriptions, one each."""
-    return "%s is not unique: %d match (%s). Nothing was changed. Name the one you mean by its id, or rename or remove the others." % (
-        title,
-        len(matches),
-        "; ".join(matches),
-    )
+    advice = "Name the one you mean by its id, or remove or rename the others." if by_id else "Remove or rename the others first."
+    return "%s is not unique: %d match (%s). Nothing was changed. %s" % (title, len(matches), "; ".join(matches), advice)
 
 
 # --- waiting
@@ -175,6 +176,10 @@ class Adapter:
     immutable = {}
     #: fields whose values never appear in a diff
     secrets = ()
+    #: whether what was asked for can be found before it is finished; if not, a creation without an answer is never repeated
+    visible_at_once = True
+    #: whether creating takes further requests, which `update` sends
+    created_in_steps = False
 
     def __init__(self, client, params, check_mode=False, log=None):
         self.client = client
@@ -244,7 +249,7 @@ class Adapter:
 def _only(adapter):
     found = adapter.find()
     if len(found) > 1:
-        raise Failure(several(adapter.title, [adapter.describe(one) for one in found]))
+        raise NotUnique(several(adapter.title, [adapter.describe(one) for one in found], "id" in adapter.params))
     return found[0] if found else None
 
 
@@ -262,8 +267,10 @@ def _create(adapter, wanted):
                     LOOKUP_SECONDS,
                     adapter.log,
                 )
+            except NotUnique:
+                raise
             except Failure as absent:
-                if "is not unique" in str(absent) or last_try:
+                if last_try or not adapter.visible_at_once:
                     raise Failure(
                         "Creating %s got no clear answer (%s) and it cannot be found. Run the task again in some minutes; it "
                         "looks for the name first, so nothing is created twice. (%s)" % (adapter.title, lost, absent)
@@ -294,10 +301,11 @@ def _present(adapter):
         raw = _create(adapter, wanted)
         adapter.did("created")
         raw = _settle(adapter, raw)
-        # What was found after a lost answer, and what an API sets in a second step, may still differ.
-        left = differences(adapter.current(raw), adapter.wanted(raw))
-        if left and not set(left) & set(adapter.immutable):
-            raw = _settle(adapter, adapter.update(raw, left, adapter.wanted(raw)) or raw)
+        # What was found after a lost answer may be half done, too.
+        if adapter.created_in_steps or adapter.warnings:
+            left = differences(adapter.current(raw), adapter.wanted(raw))
+            if left and not set(left) & set(adapter.immutable):
+                raw = _settle(adapter, adapter.update(raw, left, adapter.wanted(raw)) or raw)
         return _finish(adapter, True, raw, diff)
 
     current, wanted = adapter.current(raw), adapter.wanted(raw)

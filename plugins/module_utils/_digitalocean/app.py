@@ -236,7 +236,7 @@ class App(DigitalOcean):
                     text = tail(open_url(url, timeout=self.client.timeout, use_proxy=True).read(1_000_000).decode(errors="replace"))
                     if text:
                         return text
-            except (Failure, OSError) as error:
+            except Exception as error:  # whatever it is: what matters is that the deployment failed
                 self.log("no %s log: %s" % (kind, error))
         return ""
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import random
 import re
@@ -76,6 +77,26 @@ def budget_pause(status, headers, now):
     return 5.0
 
 
+def identity_of(item):
+    """What tells items of a listing apart, whatever the kind."""
+    for key in ("id", "uuid", "ip", "slug", "urn", "name"):
+        if item.get(key):
+            return item[key]
+    return repr(item)
+
+
+def clear_text(endpoint):
+    """Whether the token would cross a public network unencrypted."""
+    match = re.match(r"^http://(\[[^\]]+\]|[^:/]+)", endpoint)
+    if not match:
+        return False
+    host = match.group(1).strip("[]")
+    try:
+        return not ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." in host  # a bare name is a host of the lab
+
+
 class Client:
     """Requests, answers and errors. Safe for several threads."""
 
@@ -89,6 +110,8 @@ class Client:
         self.endpoint = (endpoint or DEFAULT_ENDPOINT).rstrip("/")
         if not re.match(r"^https?://[^/\s]+$", self.endpoint):
             raise Failure("api_endpoint must be http(s)://host[:port] without a path, not %r." % self.endpoint)
+        if clear_text(self.endpoint):
+            raise Failure("api_endpoint: %s would send the token unencrypted over a public network; use https." % self.endpoint)
         self.timeout = timeout
         self.log = log or (lambda text: None)
         self.sleep = sleep or time.sleep
@@ -128,15 +151,10 @@ class Client:
         pages = last_page(items, first[1])
         if pages > 1:
             with ThreadPoolExecutor(min(PARALLEL, pages - 1)) as pool:
-                for more, _ in pool.map(lambda number: self._page(path, key, what, query, number), range(2, pages + 1)):
-                    items.extend(more)
+                for page in pool.map(lambda number: self._page(path, key, what, query, number), range(2, pages + 1)):
+                    items.extend(page[0])
         # While pages were read, something may have been created or removed in front of them.
-        unique = {}
-        for item in items:
-            unique.setdefault(
-                item.get("id") or item.get("uuid") or item.get("ip") or item.get("slug") or item.get("urn") or item.get("name") or len(unique),
-                item,
-            )
+        unique = {identity_of(item): item for item in items}
         if len(unique) < first[1]:
             return self._recount(path, key, what, query, len(unique), first[1])
         return list(unique.values())
@@ -155,7 +173,7 @@ class Client:
         items, number = {}, 1
         while True:
             page, total = self._page(path, key, what, query, number)
-            items.update((item.get("id") or item.get("uuid") or item.get("name") or (number, i), item) for i, item in enumerate(page))
+            items.update((identity_of(item), item) for item in page)
             if len(page) < PAGE_SIZE:
                 break
             number += 1

@@ -42,6 +42,7 @@ def version_number(version):
 class Database(DigitalOcean):
     kind = "database"
     path, many, one = "/v2/databases", "databases", "database"
+    created_in_steps = True
     immutable = {
         "engine": "an engine cannot be changed: create another cluster and move the data",
         "region": "moving a cluster is a migration with downtime: do it in the vendor's console, then change region here",

@@ -55,6 +55,7 @@ def full_name(name, domain):
 
 class DomainRecord(DigitalOcean):
     kind = "domain_record"
+    created_in_steps = True
 
     @property
     def title(self):
@@ -150,7 +151,7 @@ class DomainRecord(DigitalOcean):
         kind = self.params["type"]
         ttl = wanted["ttl"] if wanted["ttl"] is not None else max(record["ttl"] for record in raw["records"])
         target = wanted["records"] if wanted["records"] is not None else self.current(raw)["records"]
-        added, _ = list_steps(self.current(raw)["records"], target)
+        added = list_steps(self.current(raw)["records"], target)[0]
         kept, stale, seen = [], [], []
         for record in raw["records"]:
             view = record_view(kind, record)

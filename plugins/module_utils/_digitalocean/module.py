@@ -137,7 +137,7 @@ class DigitalOcean(Adapter):
         matches = [item for item in items if str(item["id"]) == str(value)] if is_id(str(value)) else []
         matches = matches or [item for item in items if item["name"] == value]
         if len(matches) > 1:
-            raise Failure("%s: %s" % (option, several("the name %s" % value, [self.describe(item) for item in matches])))
+            raise Failure("%s: %s" % (option, several("the name %s" % value, [self.describe(item) for item in matches], True)))
         if matches:
             return matches[0]
         if self.check_mode:

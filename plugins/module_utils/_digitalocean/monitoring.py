@@ -179,6 +179,7 @@ def uptime_alert_view(alert):
 class UptimeCheck(DigitalOcean):
     kind = "uptime_check"
     path, many, one = "/v2/uptime/checks", "checks", "check"
+    created_in_steps = True
 
     def validate(self):
         params = self.params

@@ -36,6 +36,7 @@ def overlapping(ip_range, others):
 class Vpc(DigitalOcean):
     kind = "vpc"
     path, many, one = "/v2/vpcs", "vpcs", "vpc"
+    created_in_steps = True
     immutable = {
         "region": "a network cannot move: choose another name for the one there",
         "ip_range": "a range cannot be changed: create another network and move the droplets",

@@ -17,6 +17,7 @@ FIELDS = ("name", "purpose", "description", "environment")
 class Project(DigitalOcean):
     kind = "project"
     path, many, one = "/v2/projects", "projects", "project"
+    created_in_steps = True
 
     def validate(self):
         for urn in self.params["resources"] or []:

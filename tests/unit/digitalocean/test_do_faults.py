@@ -1,6 +1,7 @@
 """What goes wrong on the way: limits, failures, lost answers, half a list, bad tokens. Each ends well or in one sentence."""
 
 import importlib
+import time
 
 import pytest
 from do_harness import TOKEN, run_module, util
@@ -49,6 +50,29 @@ def test_create_that_never_gets_an_answer_gives_up_and_says_how_to_go_on(do, clo
     result = do("droplet", fails=True, **DROPLET)
     assert len(result.writes) == 2
     assert "Run the task again" in sentence(result)
+
+
+def test_snapshot_that_got_no_answer_is_not_taken_twice(do, cloud):
+    """It is listed only when it is finished, so not to find it proves nothing."""
+    do("droplet", **DROPLET)
+    cloud.action_seconds = 0.6
+    cloud.fault(method="POST", path="/actions$", status=503, after=True)
+    result = do("snapshot", fails=True, name="before", droplet="bot-1")
+    assert len(result.writes) == 1 and "Run the task again in some minutes" in sentence(result)
+    time.sleep(0.5)
+    assert do("snapshot", name="before", droplet="bot-1")["changed"] is False
+
+
+def test_records_whose_creation_was_interrupted_are_completed(do, cloud):
+    cloud.fault(method="POST", path="/records$", skip=1, drop=True)
+    result = do("domain_record", domain="example.com", create_domain=True, name="bot", values=["192.0.2.1", "192.0.2.2"])
+    assert result["domain_record"]["values"] == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_domain_whose_creation_got_no_answer_is_not_added_twice(do, cloud):
+    cloud.fault(method="POST", path="^/v2/domains$", after=True, drop=True)
+    result = do("domain_record", domain="example.com", create_domain=True, name="bot", values=["192.0.2.1"])
+    assert result.writes == ["POST /v2/domains", "POST /v2/domains/example.com/records"]
 
 
 # --- limits and temporary failures
@@ -213,6 +237,11 @@ def test_slow_answer_is_a_sentence(cloud, monkeypatch):
 
 def test_endpoint_that_is_none(cloud):
     assert "api_endpoint must be" in sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": "api.example.com"}))
+
+
+@pytest.mark.parametrize("endpoint", ["http://api.digitalocean.com", "http://203.0.114.9:80", "http://[2606:4700::1]"])
+def test_token_does_not_cross_the_internet_in_clear_text(endpoint):
+    assert "unencrypted over a public network" in sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": endpoint}))
 
 
 def test_endpoint_that_is_something_else(do, cloud):
