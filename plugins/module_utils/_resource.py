@@ -188,6 +188,7 @@ class Adapter:
         self.log = log or (lambda text: None)
         self.actions = []
         self.warnings = []
+        self._seen = None
 
     @property
     def title(self):
@@ -212,6 +213,16 @@ class Adapter:
     def current(self, raw):
         """The managed fields of an existing resource, normalised."""
         raise NotImplementedError
+
+    def seen(self, raw):
+        """`current`, asked for once as long as nothing is written: some of it costs requests."""
+        if self._seen is None or self._seen[0] is not raw:
+            self._seen = (raw, self.current(raw))
+        return self._seen[1]
+
+    def forget(self):
+        """What was seen no longer holds."""
+        self._seen = None
 
     def wanted(self, raw):
         """The managed fields as they shall be, normalised; None leaves a field alone. `raw` is None before creation."""
@@ -281,13 +292,7 @@ def _create(adapter, wanted):
 def _settle(adapter, raw):
     if not adapter.params.get("wait", True):
         return raw
-    state = {"raw": raw}
-
-    def probe():
-        done, seen = adapter.settled(state["raw"])
-        return done, seen
-
-    return wait_for(probe, adapter.title, adapter.params.get("wait_timeout") or 600, adapter.log)
+    return wait_for(lambda: adapter.settled(raw), adapter.title, adapter.params.get("wait_timeout") or 600, adapter.log)
 
 
 def _present(adapter):
@@ -299,16 +304,18 @@ def _present(adapter):
         if adapter.check_mode:
             return outcome(adapter.kind, True, {}, diff, adapter.warnings, adapter.actions)
         raw = _create(adapter, wanted)
+        adapter.forget()
         adapter.did("created")
         raw = _settle(adapter, raw)
         # What was found after a lost answer may be half done, too.
         if adapter.created_in_steps or adapter.warnings:
-            left = differences(adapter.current(raw), adapter.wanted(raw))
+            left = differences(adapter.seen(raw), adapter.wanted(raw))
             if left and not set(left) & set(adapter.immutable):
                 raw = _settle(adapter, adapter.update(raw, left, adapter.wanted(raw)) or raw)
+                adapter.forget()
         return _finish(adapter, True, raw, diff)
 
-    current, wanted = adapter.current(raw), adapter.wanted(raw)
+    current, wanted = adapter.seen(raw), adapter.wanted(raw)
     changes = differences(current, wanted)
     refused = [field for field in adapter.immutable if field in changes]
     if refused:
@@ -331,13 +338,14 @@ def _present(adapter):
         return outcome(adapter.kind, bool(changes), adapter.shape(raw), diff, adapter.warnings, adapter.actions)
     if changes:
         raw = adapter.update(raw, changes, wanted) or raw
+        adapter.forget()
     raw = _settle(adapter, raw)
     return _finish(adapter, bool(changes), raw, diff)
 
 
 def _finish(adapter, changed, raw, diff):
     if changed and adapter.params.get("wait", True):
-        left = sorted(differences(adapter.current(raw), adapter.wanted(raw)))
+        left = sorted(differences(adapter.seen(raw), adapter.wanted(raw)))
         if left:
             adapter.warnings.append("%s was accepted, but the API still reports other values for: %s." % (adapter.title, ", ".join(left)))
     return outcome(adapter.kind, changed, adapter.shape(raw), diff, adapter.warnings, adapter.actions)

@@ -150,8 +150,7 @@ class App(DigitalOcean):
         # Shown as it will be: what the vendor fills in by itself is no difference.
         wanted["spec"] = have if covers(have, spec) else spec
         wanted["region"] = self.spec.get("region") if raw else None
-        newest = self._newest(raw) if raw else None
-        if raw and newest and newest["phase"] in ("ERROR", "CANCELED"):
+        if raw and self.seen(raw)["deployment"] in ("ERROR", "CANCELED"):
             wanted["deployment"] = "ACTIVE"
         if raw and self.params["force_deploy"] and not self.deployed:
             wanted["deployment"] = "ACTIVE (again)"

@@ -107,7 +107,7 @@ class Database(DigitalOcean):
 
     def wanted(self, raw):
         params = self.params
-        have = self.current(raw) if raw else {}
+        have = self.seen(raw) if raw else {}
         vpc = self.vpc("vpc", params["vpc"]) if params["vpc"] else None
         window = params["maintenance_window"]
         users, databases = params["users"], params["databases"]

@@ -119,7 +119,7 @@ class DomainRecord(DigitalOcean):
         }
 
     def wanted(self, raw):
-        have = self.current(raw)["records"] if raw else []
+        have = self.seen(raw)["records"] if raw else []
         return {
             "records": target_list(have, self._declared(), self.params["purge"]),
             "ttl": self.params["ttl"] if raw else self.params["ttl"] or 1800,

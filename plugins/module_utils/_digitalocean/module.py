@@ -120,7 +120,7 @@ class DigitalOcean(Adapter):
 
     def body(self, raw, wanted):
         """What is sent to create (`raw` is None) or replace; by default what is wanted over what is there."""
-        have = self.current(raw) if raw else {}
+        have = self.seen(raw) if raw else {}
         return {
             **{k: v for k, v in have.items() if v is not None},
             **{k: v for k, v in wanted.items() if v is not None},

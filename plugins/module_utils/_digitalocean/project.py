@@ -35,7 +35,7 @@ class Project(DigitalOcean):
 
     def wanted(self, raw):
         params = self.params
-        have = self._resources(raw) if raw and params["resources"] is not None else []
+        have = self.seen(raw)["resources"] if raw and params["resources"] is not None else []
         wanted = {name: params[name] for name in FIELDS}
         wanted["is_default"] = params["is_default"]
         wanted["resources"] = target_list(have, params["resources"], params["purge_resources"])
