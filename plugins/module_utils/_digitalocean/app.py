@@ -112,6 +112,8 @@ class App(DigitalOcean):
         return "app %s" % (self.params["name"] or (self.spec or {}).get("name"))
 
     def validate(self):
+        if not self.params["name"] and not (self.spec or {}).get("name"):
+            raise Failure("name: neither name nor spec.name says which app is meant.")
         if self.params["state"] == "absent" or self.spec is None:
             return
         self.spec = dict(self.spec, name=self.spec.get("name") or self.params["name"])

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import math
 import random
 import re
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,15 +18,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._resource import Ambi
 
 try:
     from azure.core.credentials import AzureKeyCredential
-    from azure.core.exceptions import (
-        AzureError,
-        DecodeError,
-        IncompleteReadError,
-        ServiceRequestError,
-        ServiceRequestTimeoutError,
-        ServiceResponseError,
-        ServiceResponseTimeoutError,
-    )
+    from azure.core.exceptions import AzureError, ServiceRequestError, ServiceRequestTimeoutError, ServiceResponseTimeoutError
     from azure.core.pipeline.policies import AzureKeyCredentialPolicy, RetryPolicy
     from azure.core.rest import HttpRequest
     from pydo import Client as PydoClient
@@ -47,8 +41,6 @@ TEMPORARY = (500, 502, 503, 504)
 
 def answer_text(status, text, content_type=""):
     """What an error body says, in words: the API's own message, or what came instead of JSON."""
-    import json
-
     try:
         body = json.loads(text)
     except ValueError:
@@ -97,12 +89,21 @@ def clear_text(endpoint):
         return "." in host  # a bare name is a host of the lab
 
 
+def never_sent(error):
+    """Whether no byte of the request can have reached the API. The library's own distinction is too kind: a connection
+    that breaks while the answer is read may count as a failed request there."""
+    if not isinstance(error, ServiceRequestError):
+        return False
+    early = ("NewConnectionError", "ConnectTimeout", "NameResolutionError", "SSLError", "ProxyError", "gaierror")
+    return isinstance(error, ServiceRequestTimeoutError) or any(name in repr(error.inner_exception) for name in early)
+
+
 class Client:
     """Requests, answers and errors. Safe for several threads."""
 
     def __init__(self, token, endpoint=None, timeout=30, log=None, sleep=None):
         if IMPORT_ERROR:
-            raise Failure("The Python library pydo is missing (%s). Install it beside ansible: pip install pydo" % IMPORT_ERROR)
+            raise Failure("The Python library pydo is missing for %s (%s). Install it there: pip install pydo" % (sys.executable, IMPORT_ERROR))
         if not token:
             raise Failure("No API token was given. Set api_token, or the environment variable DIGITALOCEAN_TOKEN.")
         if re.search(r"\s", token) or not token.isprintable() or not token.isascii():
@@ -156,7 +157,7 @@ class Client:
         # While pages were read, something may have been created or removed in front of them.
         unique = {identity_of(item): item for item in items}
         if len(unique) < first[1]:
-            return self._recount(path, key, what, query, len(unique), first[1])
+            return self._recount(path, key, what, query)
         return list(unique.values())
 
     def cached(self, path, key, **query):
@@ -168,7 +169,7 @@ class Client:
 
     # --- the inside
 
-    def _recount(self, path, key, what, query, got, total):
+    def _recount(self, path, key, what, query):
         """A page that shrank under the reading: read once more, one after another, and insist."""
         items, number = {}, 1
         while True:
@@ -207,9 +208,9 @@ class Client:
             self._spend()
             try:
                 response = self.pydo.send_request(request, connection_timeout=min(self.timeout, 10), read_timeout=self.timeout)
-            except (ServiceRequestError, ServiceResponseError, IncompleteReadError, DecodeError) as error:
+            except AzureError as error:
                 self._lost(method, what, error, last)
-                sent_before = sent_before or not isinstance(error, ServiceRequestError)
+                sent_before = sent_before or not never_sent(error)
             else:
                 self._account(response)
                 status = response.status_code
@@ -234,7 +235,7 @@ class Client:
 
     def _lost(self, method, what, error, last):
         """No answer came. Decide whether asking again is safe."""
-        unsent = isinstance(error, ServiceRequestError)
+        unsent = never_sent(error)
         reason = str(error).strip()
         match = re.search(r"\[Errno -?\d+\] ([^')\"]+)|((?:Read|Connect\w*) timed out)|(Connection (?:aborted|refused|reset))", reason)
         words = next((group for group in match.groups() if group), reason[:200]) if match else reason[:200]
@@ -256,7 +257,9 @@ class Client:
                 "%s: the API token was refused (HTTP 401): it is wrong, expired or revoked. Give a valid one in api_token or DIGITALOCEAN_TOKEN." % what
             )
         if status == 403:
-            raise Failure("%s: the API token lacks a scope for this: %s." % (what, said))
+            raise Failure("%s was refused: %s. If it says nothing more, the API token lacks a scope for this." % (what, said))
+        if status == 404 and " instead of an answer" in said:
+            raise Failure("%s: %s. Is api_endpoint right?" % (what, said))
         if status == 404:
             raise Gone("%s: it does not exist: %s." % (what, said))
         if status in TEMPORARY and method not in REPEATABLE:

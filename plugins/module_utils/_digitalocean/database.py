@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
+from urllib.parse import quote
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean import shapes
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import UUID, DigitalOcean, check_tags, one_of
@@ -236,7 +237,7 @@ class Database(DigitalOcean):
                 self.did("added the pool %s" % pool["name"])
             elif pool != have[pool["name"]]:
                 body = {name: value for name, value in pool.items() if name != "name"}
-                self.client.put("%s/pools/%s" % (base, pool["name"]), body, "changing the pool %s" % pool["name"])
+                self.client.put("%s/pools/%s" % (base, quote(pool["name"], safe="")), body, "changing the pool %s" % pool["name"])
                 self.did("changed the pool %s" % pool["name"])
         if "trusted_sources" in changes:
             self.ensure_tags([source["value"] for source in wanted["trusted_sources"] if source["type"] == "tag"])
@@ -246,7 +247,7 @@ class Database(DigitalOcean):
 
     def _remove(self, base, name, key):
         try:
-            self.client.delete("%s/%s" % (base, name), "removing the %s %s" % (key, name))
+            self.client.delete("%s/%s" % (base, quote(name, safe="")), "removing the %s %s" % (key, name))
         except Gone:
             return
         self.did("removed the %s %s" % (key, name))

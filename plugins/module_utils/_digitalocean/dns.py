@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import DigitalOcean
 from ansible_collections.botops.fleet.plugins.module_utils._resource import (
@@ -15,6 +16,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._resource import (
     unordered,
 )
 
+DOMAIN = re.compile(r"^([a-z0-9_]([a-z0-9_\-]*[a-z0-9_])?\.)+[a-z0-9\-]{2,}$")
 HOST_TYPES = ("CNAME", "MX", "NS", "SRV")
 DETAILS = {"MX": ("priority",), "SRV": ("priority", "port", "weight"), "CAA": ("flags", "tag")}
 
@@ -75,6 +77,8 @@ class DomainRecord(DigitalOcean):
 
     def validate(self):
         kind, params = self.params["type"], self.params
+        if not DOMAIN.match(self.domain):
+            raise Failure("domain: %r is not a domain name." % params["domain"])
         if params["ttl"] is not None and params["ttl"] < 30:
             raise Failure("ttl: %d is below the 30 seconds that are the least." % params["ttl"])
         records = self._declared() or []

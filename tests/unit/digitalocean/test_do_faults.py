@@ -1,6 +1,7 @@
 """What goes wrong on the way: limits, failures, lost answers, half a list, bad tokens. Each ends well or in one sentence."""
 
 import importlib
+import sys
 import time
 
 import pytest
@@ -223,6 +224,12 @@ def test_token_from_the_environment(cloud, monkeypatch):
     assert result["changed"] and TOKEN not in str(result)
 
 
+def test_missing_library_names_the_interpreter(monkeypatch):
+    monkeypatch.setattr(util("_digitalocean.client"), "IMPORT_ERROR", ImportError("No module named 'pydo'"))
+    said = sentence(run_module("do_vpc", {"name": "bots", "api_token": TOKEN}))
+    assert sys.executable in said and "pip install pydo" in said
+
+
 def test_refused_connection():
     result = run_module("do_vpc", {"name": "bots", "api_token": TOKEN, "api_endpoint": "http://127.0.0.1:9"})
     assert "http://127.0.0.1:9 did not answer (Connection refused)" in sentence(result)
@@ -246,7 +253,18 @@ def test_token_does_not_cross_the_internet_in_clear_text(endpoint):
 
 def test_endpoint_that_is_something_else(do, cloud):
     cloud.fault(path="^/v2/vpcs", status=404, html=True)
-    assert "it does not exist: HTTP 404 with an HTML page" in sentence(do("vpc", name="bots", fails=True))
+    assert "HTTP 404 with an HTML page instead of an answer" in sentence(do("vpc", name="bots", fails=True))
+    cloud.fault(path="^/v2/domains", status=404, html=True)
+    assert "Is api_endpoint right?" in sentence(do("domain_record", domain="example.com", state="absent", fails=True))
+
+
+def test_what_broke_while_it_was_read_may_have_been_sent():
+    errors = importlib.import_module("azure.core.exceptions")
+    client = util("_digitalocean.client")
+    read = errors.ServiceRequestError("x", error=ConnectionError("Read timed out while reading the answer"))
+    assert not client.never_sent(read) and not client.never_sent(errors.ServiceResponseError("x"))
+    refused = errors.ServiceRequestError("x", error=ConnectionError("MaxRetryError(NewConnectionError('refused'))"))
+    assert client.never_sent(refused) and client.never_sent(errors.ServiceRequestTimeoutError("x"))
 
 
 def test_waiting_has_a_deadline_and_says_what_it_saw(do, cloud):

@@ -28,6 +28,7 @@ def life(do, kind, arguments, identity, drift, restored_by):
         assert again["diff"]["before"] == again["diff"]["after"]
         assert again[kind] == created[kind]
         assert len(again.reads) <= READS[kind], again.reads
+        assert "/v2/account" not in again.reads, "a request that tells nothing"
 
     if drift:
         drift(created[kind])
