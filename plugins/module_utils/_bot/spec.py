@@ -94,10 +94,11 @@ def specify(bot, settings):
     spec["source"] = dict(SOURCE, **{k: v for k, v in (bot.get("source") or {}).items() if v is not None})
     if settings.get("version"):
         spec["source"]["version"] = settings["version"]
-    for key in ("url", "path"):
-        if spec["source"]["type"] == "archive":
-            spec["source"]["templated"] = spec["source"].get("templated") or "{version}" in spec["source"][key]
-            spec["source"][key] = spec["source"][key].replace("{version}", spec["source"]["version"])
+    source = spec["source"]
+    if source["type"] != "git":
+        source["templated"] = "{version}" in source["url"] + source["path"]
+        for key in ("url", "path"):
+            source[key] = source[key].replace("{version}", source["version"])
     spec["health"] = dict(HEALTH, **(bot.get("health") or {}))
     spec["logs"] = dict(LOGS, **(bot.get("logs") or {}))
     spec["paths"] = paths = {
@@ -203,8 +204,6 @@ def compose_override(spec):
         "cpus": spec["cpus"],
         "pids_limit": 512,
         "stop_grace_period": "%ds" % spec["stop_seconds"],
-        "security_opt": ["no-new-privileges:true"],
-        "cap_drop": ["ALL"],
         "logging": {"driver": "json-file", "options": {"max-size": "%dm" % spec["logs"]["max_mb"], "max-file": "3"}},
     }
     if spec["ports"]:
