@@ -278,6 +278,10 @@ def sandbox(spec):
     return pairs
 
 
+# systemd-analyze's exposure level of a unit, from 0 (tight) to 10.
+MOST_EXPOSURE = 2.5
+
+
 def checks(spec):
     """What can be seen of a bot from outside, as host_checks wants it. Under a cluster only the cluster knows where it runs."""
     name, label = spec["name"], spec["label"]
@@ -292,6 +296,15 @@ def checks(spec):
         return found
     if spec["state"] == "stopped":
         return found + [{"id": label, "title": "Bot %s stands by" % name, "unit": {spec["unit"]: "inactive"}}]
+    if spec["mode"] == "systemd":
+        found.append(
+            {
+                "id": label + "-sandbox",
+                "title": "Bot %s runs in a tight sandbox" % name,
+                "command": ["systemd-analyze", "security", "--no-pager", "--threshold=%d" % (MOST_EXPOSURE * 10), spec["unit"]],
+                "match": "Overall exposure level.*",
+            }
+        )
     return found + [
         {
             "id": label,

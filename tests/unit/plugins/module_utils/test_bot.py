@@ -89,7 +89,8 @@ def test_the_version_of_a_run_replaces_the_declared_one():
 def test_checks_follow_the_state():
     filters = FilterModule().filters()
     ids = lambda **changes: [check["id"] for check in filters["bot_checks"]([{**BOT, **changes}], {})]  # noqa: E731
-    assert ids() == ["bot-paper-secrets", "bot-paper", "bot-paper-health"]
+    assert ids() == ["bot-paper-secrets", "bot-paper-sandbox", "bot-paper", "bot-paper-health"]
+    assert "bot-paper-sandbox" not in ids(mode="compose"), "Docker is what runs there, and no sandbox of ours"
     assert ids(state="stopped") == ["bot-paper-secrets", "bot-paper"]
     assert ids(managed_by="cluster") == ["bot-paper-secrets"]
 
