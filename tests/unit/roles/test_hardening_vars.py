@@ -5,6 +5,7 @@ import pathlib
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROLE = pathlib.Path(__file__).resolve().parents[3] / "roles/hardening"
@@ -83,6 +84,7 @@ def test_profiles_and_overrides_of_kernel_settings():
 
 
 def test_rule_lists_of_all_parts_are_joined_by_name():
+    init_plugin_loader([])  # look-ups by their full names need it
     rules = resolve("_hardening_firewall_all_rules", hardening_firewall_rules=[{"port": ["1"]}],
                     hardening_firewall_rules_b=[{"port": ["3"]}], hardening_firewall_rules_a=[{"port": ["2"]}])
     assert [rule["port"] for rule in rules] == [["22"], ["1"], ["2"], ["3"]]
