@@ -68,8 +68,8 @@ def network(text):
         try:
             meant = ipaddress.ip_network(str(text), strict=False)
         except ValueError:
-            raise RuleError("%r is not an address or CIDR; write for example 203.0.113.0/24 or 2001:db8::/32" % text)
-        raise RuleError("%s has host bits set; write %s for the network or %s for the one host" % (text, meant, str(text).split("/")[0]))
+            raise RuleError("%r is not an address or CIDR; write for example 203.0.113.0/24 or 2001:db8::/32" % text) from None
+        raise RuleError("%s has host bits set; write %s for the network or %s for the one host" % (text, meant, str(text).split("/")[0])) from None
     if found.prefixlen == 0:
         return found.version, ANY[found.version]
     if found.prefixlen == found.max_prefixlen:
@@ -258,7 +258,7 @@ def split(text):
     try:
         begin, end = lines.index(BEGIN), lines.index(END)
     except ValueError:
-        raise RuleError("ufw's rule file has no section between `%s` and `%s`; run `ufw reset` or reinstall ufw" % (BEGIN, END))
+        raise RuleError("ufw's rule file has no section between `%s` and `%s`; run `ufw reset` or reinstall ufw" % (BEGIN, END)) from None
     blocks = []
     for line in lines[begin + 1 : end]:
         if line.startswith(TUPLE):

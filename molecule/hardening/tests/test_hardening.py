@@ -50,7 +50,8 @@ def test_keys_get_in_and_passwords_do_not(outside):
 
 def test_root_and_unlisted_users_are_refused(host, outside):
     host.run("install -d -m 700 /root/.ssh && cp /home/ops/.ssh/authorized_keys /root/.ssh/")
-    host.run("useradd -m stranger; install -d -m 700 -o stranger /home/stranger/.ssh; install -o stranger -m 600 /home/ops/.ssh/authorized_keys /home/stranger/.ssh/")
+    host.run("useradd -m stranger; install -d -m 700 -o stranger /home/stranger/.ssh")
+    host.run("install -o stranger -m 600 /home/ops/.ssh/authorized_keys /home/stranger/.ssh/")
     try:
         for user in ("root", "stranger"):
             assert "Permission denied" in outside.ssh("true", user=user).stderr, user

@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 import yaml
+
 from ansible_collections.botops.fleet.plugins.module_utils._preflight import hardening
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]

@@ -3,9 +3,10 @@
 import pathlib
 
 import pytest
-from ansible_collections.botops.fleet.plugins.module_utils import _ufw
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.botops.fleet.plugins.module_utils import _ufw
 
 DATA = pathlib.Path(__file__).parent / "data"
 SAMPLES = {4: (DATA / "ufw-user.rules").read_text(), 6: (DATA / "ufw-user6.rules").read_text()}

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.modules import sysctl_profile
 
 
