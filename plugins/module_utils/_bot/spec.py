@@ -276,3 +276,40 @@ def sandbox(spec):
         if name in SANDBOX_MINUS:
             pairs.append([name, SANDBOX_MINUS[name]])
     return pairs
+
+
+# systemd-analyze's exposure level of a unit, from 0 (tight) to 10.
+MOST_EXPOSURE = 2.5
+
+
+def checks(spec):
+    """What can be seen of a bot from outside, as host_checks wants it. Under a cluster only the cluster knows where it runs."""
+    name, label = spec["name"], spec["label"]
+    found = [
+        {
+            "id": label + "-secrets",
+            "title": "The configuration of %s is closed to other users" % name,
+            "mode": dict.fromkeys(spec["restart_paths"][:-1], "0600"),
+        }
+    ]
+    if spec["managed_by"] == "cluster":
+        return found
+    if spec["state"] == "stopped":
+        return found + [{"id": label, "title": "Bot %s stands by" % name, "unit": {spec["unit"]: "inactive"}}]
+    if spec["mode"] == "systemd":
+        found.append(
+            {
+                "id": label + "-sandbox",
+                "title": "Bot %s runs in a tight sandbox" % name,
+                "command": ["systemd-analyze", "security", "--no-pager", "--threshold=%d" % (MOST_EXPOSURE * 10), spec["unit"]],
+                "match": "Overall exposure level.*",
+            }
+        )
+    return found + [
+        {
+            "id": label,
+            "title": "Bot %s runs, and so does its health timer" % name,
+            "unit": {spec["unit"]: "active", label + "-health.timer": "active", label + "-retention.timer": "active"},
+        },
+        {"id": label + "-health", "title": "Bot %s says that it is well" % name, "url": spec["health"]["url"]},
+    ]
