@@ -5,11 +5,17 @@ import functools
 import importlib
 import io
 import json
+import pathlib
+import sys
 
 import boto3
 import botocore.client
 import pytest
 from moto import mock_aws
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+
+from emulators.aws.moto_gaps import Gaps  # noqa: E402
 
 MODULES = "ansible_collections.botops.fleet.plugins.modules."
 SECRET = "canary-secret-key-2718"
@@ -50,7 +56,12 @@ def run_module(name, arguments, check):
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def gaps():
+    return Gaps()
+
+
+@pytest.fixture
+def calls(monkeypatch, gaps):
     """[(operation, request)] of everything that is asked of AWS; `calls.fail(operation, exception)` loses answers."""
 
     class Calls(list):
@@ -61,7 +72,7 @@ def calls(monkeypatch):
 
     seen = Calls()
     seen.failures = {}
-    original = botocore.client.BaseClient._make_api_call
+    original = gaps(botocore.client.BaseClient._make_api_call)
 
     def call(self, operation, request):
         seen.append((operation, request))
@@ -96,7 +107,8 @@ def aws(monkeypatch, calls):
 
     def call(kind, /, check=False, fails=False, **arguments):
         start = len(calls)
-        result = run_module("aws_" + kind, {"region": "us-east-1", "wait_timeout": 5, **arguments}, check)
+        given = {name: value for name, value in arguments.items() if value is not None}
+        result = run_module("aws_" + kind, {"region": "us-east-1", "wait_timeout": 5, **given}, check)
         result.calls = calls[start:]
         assert bool(result.get("failed")) == fails, result.get("msg", result)
         assert SECRET not in json.dumps(result), "the secret key is in the result"

@@ -1,6 +1,7 @@
 """aws_scalable_target: the grid, policies and schedules as sets, and check mode that writes nothing."""
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils._aws import autoscaling
 
 KEY = {"resource_id": "service/core/shard"}

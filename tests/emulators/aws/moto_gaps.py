@@ -1,0 +1,65 @@
+"""What moto drops or leaves undone, put back around botocore's one door. Only what the tests of this project need.
+
+- ECS: `securityGroups` left out is an internal error; deploymentConfiguration, capacityProviderStrategy, grace period, command
+  execution and a changed network are dropped; no task ever runs; a service may be told to fail its deployment.
+"""
+
+from __future__ import annotations
+
+import copy
+
+KEPT = ("deploymentConfiguration", "capacityProviderStrategy", "healthCheckGracePeriodSeconds", "enableExecuteCommand", "networkConfiguration",
+        "loadBalancers", "propagateTags", "platformVersion")
+
+
+class Gaps:
+    """`gaps(original)(client, operation, request)` stands where `BaseClient._make_api_call` stood."""
+
+    def __init__(self):
+        self.services = {}
+        self.stuck = {}
+
+    def __call__(self, original):
+        def call(client, operation, request):
+            before = getattr(self, "before_" + operation, None)
+            after = getattr(self, "after_" + operation, None)
+            request = before(copy.deepcopy(request)) if before else request
+            answer = original(client, operation, request)
+            return after(request, answer) if after else answer
+
+        return call
+
+    # --- ECS services
+
+    def before_CreateService(self, request):
+        about = request.get("networkConfiguration", {}).get("awsvpcConfiguration")
+        if about is not None:
+            about.setdefault("securityGroups", [])
+        return request
+
+    def remember(self, request, arn):
+        self.services.setdefault(arn, {}).update({key: request[key] for key in KEPT if key in request})
+
+    def as_it_is(self, service):
+        kept = self.services.get(service["serviceArn"], {})
+        service.update(copy.deepcopy(kept))
+        if "capacityProviderStrategy" in kept:
+            service.pop("launchType", None)
+        service["runningCount"] = service["desiredCount"]
+        for deployment in service.get("deployments") or []:
+            deployment.update({"rolloutState": "COMPLETED", **self.stuck.get(service["serviceName"], {})})
+            if deployment["rolloutState"] != "COMPLETED":
+                service["runningCount"] = 0
+                service["events"] = [{"id": "1", "message": "(service x) was unable to place a task: no space."}]
+        return service
+
+    def after_CreateService(self, request, answer):
+        self.remember(request, answer["service"]["serviceArn"])
+        return {**answer, "service": self.as_it_is(answer["service"])}
+
+    def after_UpdateService(self, request, answer):
+        self.remember(request, answer["service"]["serviceArn"])
+        return {**answer, "service": self.as_it_is(answer["service"])}
+
+    def after_DescribeServices(self, request, answer):
+        return {**answer, "services": [self.as_it_is(service) for service in answer["services"]]}
