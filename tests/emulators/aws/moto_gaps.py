@@ -4,12 +4,16 @@
   execution and a changed network are dropped; no task ever runs; a service may be told to fail its deployment.
 - ACM: every name has the same record, and a certificate is issued after a minute whatever DNS says. Here it is issued when all its
   records are in Route 53, or were put into `published` for DNS that is kept elsewhere.
+- ElastiCache: the members of a replication group are unknown, replicas cannot be added or removed, half of what is modified is dropped,
+  and a deleted group is never gone.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
+
+from botocore.exceptions import ClientError
 
 KEPT = ("deploymentConfiguration", "capacityProviderStrategy", "healthCheckGracePeriodSeconds", "enableExecuteCommand", "networkConfiguration",
         "loadBalancers", "propagateTags", "platformVersion")
@@ -22,10 +26,15 @@ class Gaps:
         self.services = {}
         self.stuck = {}
         self.published = set()
+        self.groups = {}
         self.certificate = {}  # what DescribeCertificate shall say otherwise
 
     def __call__(self, original):
         def call(client, operation, request):
+            instead = getattr(self, "instead_" + operation, None)
+            answer = instead(request) if instead else None
+            if answer is not None:
+                return answer
             before = getattr(self, "before_" + operation, None)
             after = getattr(self, "after_" + operation, None)
             request = before(copy.deepcopy(request)) if before else request
@@ -89,3 +98,50 @@ class Gaps:
             about["Status"] = "ISSUED" if proved else "PENDING_VALIDATION"
         about.update(self.certificate)
         return answer
+
+    # --- ElastiCache replication groups
+
+    def after_CreateReplicationGroup(self, request, answer):
+        self.groups[request["ReplicationGroupId"]] = dict(request)
+        return answer
+
+    def after_ModifyReplicationGroup(self, request, answer):
+        self.groups[request["ReplicationGroupId"]].update(request)
+        return answer
+
+    def instead_IncreaseReplicaCount(self, request):
+        group = self.groups[request["ReplicationGroupId"]]
+        key, more = ("ReplicasPerNodeGroup", 0) if "NumNodeGroups" in group else ("NumCacheClusters", 1)
+        group[key] = request["NewReplicaCount"] + more
+        return {}
+
+    instead_DecreaseReplicaCount = instead_IncreaseReplicaCount
+
+    def instead_DescribeReplicationGroups(self, request):
+        if request.get("ReplicationGroupId") not in self.groups:
+            error = {"Code": "ReplicationGroupNotFoundFault", "Message": "not found"}
+            raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": 404}}, "DescribeReplicationGroups")
+
+    def after_DescribeReplicationGroups(self, request, answer):
+        for raw in answer["ReplicationGroups"]:
+            told = self.groups[raw["ReplicationGroupId"]]
+            raw.update({key: told[key] for key in ("SnapshotWindow", "AutoMinorVersionUpgrade") if key in told})
+            raw["AuthTokenEnabled"] = "AuthToken" in told
+            for group in raw["NodeGroups"]:
+                count = told["ReplicasPerNodeGroup"] + 1 if "NumNodeGroups" in told else told["NumCacheClusters"]
+                group["NodeGroupMembers"] = [{"CacheClusterId": f"{raw['ReplicationGroupId']}-{n:03}"} for n in range(1, count + 1)]
+        return answer
+
+    def after_DeleteReplicationGroup(self, request, answer):
+        self.groups.pop(request["ReplicationGroupId"])
+        return answer
+
+    def instead_DescribeCacheClusters(self, request):
+        told = next(about for name, about in self.groups.items() if request["CacheClusterId"].startswith(name + "-0"))
+        return {"CacheClusters": [{
+            "CacheClusterId": request["CacheClusterId"], "Engine": told["Engine"], "EngineVersion": told.get("EngineVersion", "7.1") + ".0",
+            "CacheParameterGroup": {"CacheParameterGroupName": told.get("CacheParameterGroupName", "default.redis7")},
+            "SecurityGroups": [{"SecurityGroupId": group, "Status": "active"} for group in told.get("SecurityGroupIds", [])],
+            "CacheSubnetGroupName": told.get("CacheSubnetGroupName", "default"),
+            "PreferredMaintenanceWindow": told.get("PreferredMaintenanceWindow", "sun:23:00-mon:01:30"),
+        }]}
