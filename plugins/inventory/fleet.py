@@ -224,6 +224,7 @@ import ansible.template
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
+
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.cache import Cache
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.gather import Gatherer

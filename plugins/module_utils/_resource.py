@@ -31,6 +31,10 @@ class Ambiguous(Failure):
     """A request was sent and it is not known whether it took effect."""
 
 
+class NotUnique(Failure):
+    """A name means more than one thing."""
+
+
 # --- comparing
 
 
@@ -132,13 +136,10 @@ def outcome(key, changed, shown, diff=None, warnings=(), actions=()):
     return result
 
 
-def several(title, matches):
+def several(title, matches, by_id=False):
     """The sentence for more than one match. `matches` are short descriptions, one each."""
-    return "%s is not unique: %d match (%s). Nothing was changed. Name the one you mean by its id, or rename or remove the others." % (
-        title,
-        len(matches),
-        "; ".join(matches),
-    )
+    advice = "Name the one you mean by its id, or remove or rename the others." if by_id else "Remove or rename the others first."
+    return "%s is not unique: %d match (%s). Nothing was changed. %s" % (title, len(matches), "; ".join(matches), advice)
 
 
 # --- waiting
@@ -175,6 +176,10 @@ class Adapter:
     immutable = {}
     #: fields whose values never appear in a diff
     secrets = ()
+    #: whether what was asked for can be found before it is finished; if not, a creation without an answer is never repeated
+    visible_at_once = True
+    #: whether creating takes further requests, which `update` sends
+    created_in_steps = False
 
     def __init__(self, client, params, check_mode=False, log=None):
         self.client = client
@@ -183,6 +188,7 @@ class Adapter:
         self.log = log or (lambda text: None)
         self.actions = []
         self.warnings = []
+        self._seen = None
 
     @property
     def title(self):
@@ -207,6 +213,16 @@ class Adapter:
     def current(self, raw):
         """The managed fields of an existing resource, normalised."""
         raise NotImplementedError
+
+    def seen(self, raw):
+        """`current`, asked for once as long as nothing is written: some of it costs requests."""
+        if self._seen is None or self._seen[0] is not raw:
+            self._seen = (raw, self.current(raw))
+        return self._seen[1]
+
+    def forget(self):
+        """What was seen no longer holds."""
+        self._seen = None
 
     def wanted(self, raw):
         """The managed fields as they shall be, normalised; None leaves a field alone. `raw` is None before creation."""
@@ -244,7 +260,7 @@ class Adapter:
 def _only(adapter):
     found = adapter.find()
     if len(found) > 1:
-        raise Failure(several(adapter.title, [adapter.describe(one) for one in found]))
+        raise NotUnique(several(adapter.title, [adapter.describe(one) for one in found], "id" in adapter.params))
     return found[0] if found else None
 
 
@@ -262,8 +278,10 @@ def _create(adapter, wanted):
                     LOOKUP_SECONDS,
                     adapter.log,
                 )
+            except NotUnique:
+                raise
             except Failure as absent:
-                if "is not unique" in str(absent) or last_try:
+                if last_try or not adapter.visible_at_once:
                     raise Failure(
                         "Creating %s got no clear answer (%s) and it cannot be found. Run the task again in some minutes; it "
                         "looks for the name first, so nothing is created twice. (%s)" % (adapter.title, lost, absent)
@@ -274,13 +292,7 @@ def _create(adapter, wanted):
 def _settle(adapter, raw):
     if not adapter.params.get("wait", True):
         return raw
-    state = {"raw": raw}
-
-    def probe():
-        done, seen = adapter.settled(state["raw"])
-        return done, seen
-
-    return wait_for(probe, adapter.title, adapter.params.get("wait_timeout") or 600, adapter.log)
+    return wait_for(lambda: adapter.settled(raw), adapter.title, adapter.params.get("wait_timeout") or 600, adapter.log)
 
 
 def _present(adapter):
@@ -292,15 +304,18 @@ def _present(adapter):
         if adapter.check_mode:
             return outcome(adapter.kind, True, {}, diff, adapter.warnings, adapter.actions)
         raw = _create(adapter, wanted)
+        adapter.forget()
         adapter.did("created")
         raw = _settle(adapter, raw)
-        # What was found after a lost answer, and what an API sets in a second step, may still differ.
-        left = differences(adapter.current(raw), adapter.wanted(raw))
-        if left and not set(left) & set(adapter.immutable):
-            raw = _settle(adapter, adapter.update(raw, left, adapter.wanted(raw)) or raw)
+        # What was found after a lost answer may be half done, too.
+        if adapter.created_in_steps or adapter.warnings:
+            left = differences(adapter.seen(raw), adapter.wanted(raw))
+            if left and not set(left) & set(adapter.immutable):
+                raw = _settle(adapter, adapter.update(raw, left, adapter.wanted(raw)) or raw)
+                adapter.forget()
         return _finish(adapter, True, raw, diff)
 
-    current, wanted = adapter.current(raw), adapter.wanted(raw)
+    current, wanted = adapter.seen(raw), adapter.wanted(raw)
     changes = differences(current, wanted)
     refused = [field for field in adapter.immutable if field in changes]
     if refused:
@@ -323,13 +338,14 @@ def _present(adapter):
         return outcome(adapter.kind, bool(changes), adapter.shape(raw), diff, adapter.warnings, adapter.actions)
     if changes:
         raw = adapter.update(raw, changes, wanted) or raw
+        adapter.forget()
     raw = _settle(adapter, raw)
     return _finish(adapter, bool(changes), raw, diff)
 
 
 def _finish(adapter, changed, raw, diff):
     if changed and adapter.params.get("wait", True):
-        left = sorted(differences(adapter.current(raw), adapter.wanted(raw)))
+        left = sorted(differences(adapter.seen(raw), adapter.wanted(raw)))
         if left:
             adapter.warnings.append("%s was accepted, but the API still reports other values for: %s." % (adapter.title, ", ".join(left)))
     return outcome(adapter.kind, changed, adapter.shape(raw), diff, adapter.warnings, adapter.actions)

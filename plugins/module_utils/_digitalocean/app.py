@@ -112,6 +112,8 @@ class App(DigitalOcean):
         return "app %s" % (self.params["name"] or (self.spec or {}).get("name"))
 
     def validate(self):
+        if not self.params["name"] and not (self.spec or {}).get("name"):
+            raise Failure("name: neither name nor spec.name says which app is meant.")
         if self.params["state"] == "absent" or self.spec is None:
             return
         self.spec = dict(self.spec, name=self.spec.get("name") or self.params["name"])
@@ -150,8 +152,7 @@ class App(DigitalOcean):
         # Shown as it will be: what the vendor fills in by itself is no difference.
         wanted["spec"] = have if covers(have, spec) else spec
         wanted["region"] = self.spec.get("region") if raw else None
-        newest = self._newest(raw) if raw else None
-        if raw and newest and newest["phase"] in ("ERROR", "CANCELED"):
+        if raw and self.seen(raw)["deployment"] in ("ERROR", "CANCELED"):
             wanted["deployment"] = "ACTIVE"
         if raw and self.params["force_deploy"] and not self.deployed:
             wanted["deployment"] = "ACTIVE (again)"
@@ -236,7 +237,7 @@ class App(DigitalOcean):
                     text = tail(open_url(url, timeout=self.client.timeout, use_proxy=True).read(1_000_000).decode(errors="replace"))
                     if text:
                         return text
-            except (Failure, OSError) as error:
+            except Exception as error:  # whatever it is: what matters is that the deployment failed
                 self.log("no %s log: %s" % (kind, error))
         return ""
 

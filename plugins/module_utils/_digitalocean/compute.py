@@ -250,7 +250,7 @@ class Droplet(DigitalOcean):
             matches = [key for key in known if wanted in (str(key["id"]), key["fingerprint"])]
             matches = matches or [key for key in known if key["name"] == wanted]
             if len(matches) > 1:
-                raise Failure("ssh_keys: %s" % several("the name %s" % wanted, ["id %s" % key["id"] for key in matches]))
+                raise Failure("ssh_keys: %s" % several("the name %s" % wanted, ["id %s" % key["id"] for key in matches], True))
             if matches:
                 numbers.append(matches[0]["id"])
             elif not self.check_mode:
@@ -302,7 +302,7 @@ class Droplet(DigitalOcean):
             return int(image)
         own = [item for item in self.client.cached("/v2/images", "images", private=True) if item["name"] == image]
         if len(own) > 1:
-            raise Failure("image: %s" % several("the name %s" % image, [self.describe_image(item) for item in own]))
+            raise Failure("image: %s" % several("the name %s" % image, [self.describe_image(item) for item in own], True))
         return own[0]["id"] if own else image
 
     @staticmethod
@@ -421,6 +421,7 @@ class Droplet(DigitalOcean):
 class Snapshot(DigitalOcean):
     kind = "snapshot"
     path, many, one = "/v2/snapshots", "snapshots", "snapshot"
+    visible_at_once = False
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

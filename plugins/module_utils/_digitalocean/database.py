@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
+from urllib.parse import quote
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean import shapes
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import UUID, DigitalOcean, check_tags, one_of
@@ -42,6 +43,7 @@ def version_number(version):
 class Database(DigitalOcean):
     kind = "database"
     path, many, one = "/v2/databases", "databases", "database"
+    created_in_steps = True
     immutable = {
         "engine": "an engine cannot be changed: create another cluster and move the data",
         "region": "moving a cluster is a migration with downtime: do it in the vendor's console, then change region here",
@@ -106,7 +108,7 @@ class Database(DigitalOcean):
 
     def wanted(self, raw):
         params = self.params
-        have = self.current(raw) if raw else {}
+        have = self.seen(raw) if raw else {}
         vpc = self.vpc("vpc", params["vpc"]) if params["vpc"] else None
         window = params["maintenance_window"]
         users, databases = params["users"], params["databases"]
@@ -235,7 +237,7 @@ class Database(DigitalOcean):
                 self.did("added the pool %s" % pool["name"])
             elif pool != have[pool["name"]]:
                 body = {name: value for name, value in pool.items() if name != "name"}
-                self.client.put("%s/pools/%s" % (base, pool["name"]), body, "changing the pool %s" % pool["name"])
+                self.client.put("%s/pools/%s" % (base, quote(pool["name"], safe="")), body, "changing the pool %s" % pool["name"])
                 self.did("changed the pool %s" % pool["name"])
         if "trusted_sources" in changes:
             self.ensure_tags([source["value"] for source in wanted["trusted_sources"] if source["type"] == "tag"])
@@ -245,7 +247,7 @@ class Database(DigitalOcean):
 
     def _remove(self, base, name, key):
         try:
-            self.client.delete("%s/%s" % (base, name), "removing the %s %s" % (key, name))
+            self.client.delete("%s/%s" % (base, quote(name, safe="")), "removing the %s %s" % (key, name))
         except Gone:
             return
         self.did("removed the %s %s" % (key, name))

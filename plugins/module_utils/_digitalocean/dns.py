@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import DigitalOcean
 from ansible_collections.botops.fleet.plugins.module_utils._resource import (
@@ -15,6 +16,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._resource import (
     unordered,
 )
 
+DOMAIN = re.compile(r"^([a-z0-9_]([a-z0-9_\-]*[a-z0-9_])?\.)+[a-z0-9\-]{2,}$")
 HOST_TYPES = ("CNAME", "MX", "NS", "SRV")
 DETAILS = {"MX": ("priority",), "SRV": ("priority", "port", "weight"), "CAA": ("flags", "tag")}
 
@@ -55,6 +57,7 @@ def full_name(name, domain):
 
 class DomainRecord(DigitalOcean):
     kind = "domain_record"
+    created_in_steps = True
 
     @property
     def title(self):
@@ -74,6 +77,8 @@ class DomainRecord(DigitalOcean):
 
     def validate(self):
         kind, params = self.params["type"], self.params
+        if not DOMAIN.match(self.domain):
+            raise Failure("domain: %r is not a domain name." % params["domain"])
         if params["ttl"] is not None and params["ttl"] < 30:
             raise Failure("ttl: %d is below the 30 seconds that are the least." % params["ttl"])
         records = self._declared() or []
@@ -118,7 +123,7 @@ class DomainRecord(DigitalOcean):
         }
 
     def wanted(self, raw):
-        have = self.current(raw)["records"] if raw else []
+        have = self.seen(raw)["records"] if raw else []
         return {
             "records": target_list(have, self._declared(), self.params["purge"]),
             "ttl": self.params["ttl"] if raw else self.params["ttl"] or 1800,
@@ -150,7 +155,7 @@ class DomainRecord(DigitalOcean):
         kind = self.params["type"]
         ttl = wanted["ttl"] if wanted["ttl"] is not None else max(record["ttl"] for record in raw["records"])
         target = wanted["records"] if wanted["records"] is not None else self.current(raw)["records"]
-        added, _ = list_steps(self.current(raw)["records"], target)
+        added = list_steps(self.current(raw)["records"], target)[0]
         kept, stale, seen = [], [], []
         for record in raw["records"]:
             view = record_view(kind, record)

@@ -120,7 +120,7 @@ class DigitalOcean(Adapter):
 
     def body(self, raw, wanted):
         """What is sent to create (`raw` is None) or replace; by default what is wanted over what is there."""
-        have = self.current(raw) if raw else {}
+        have = self.seen(raw) if raw else {}
         return {
             **{k: v for k, v in have.items() if v is not None},
             **{k: v for k, v in wanted.items() if v is not None},
@@ -137,7 +137,7 @@ class DigitalOcean(Adapter):
         matches = [item for item in items if str(item["id"]) == str(value)] if is_id(str(value)) else []
         matches = matches or [item for item in items if item["name"] == value]
         if len(matches) > 1:
-            raise Failure("%s: %s" % (option, several("the name %s" % value, [self.describe(item) for item in matches])))
+            raise Failure("%s: %s" % (option, several("the name %s" % value, [self.describe(item) for item in matches], True)))
         if matches:
             return matches[0]
         if self.check_mode:

@@ -121,12 +121,12 @@ class AlertPolicy(DigitalOcean):
             raise Failure("%s would tell nobody; give emails or slack." % self.title)
 
     def check_update(self, raw, changes):
-        after = {**self.current(raw), **{field: pair[1] for field, pair in changes.items()}}
+        after = {**self.seen(raw), **{field: pair[1] for field, pair in changes.items()}}
         if not after["emails"] and not after["slack"]:
             raise Failure("%s would tell nobody; give emails or slack." % self.title)
 
     def body(self, raw, wanted):
-        have = self.current(raw) if raw else {"compare": "GreaterThan", "enabled": True, "tags": [], "entities": [], "emails": []}
+        have = self.seen(raw) if raw else {"compare": "GreaterThan", "enabled": True, "tags": [], "entities": [], "emails": []}
         merged = {**have, **{name: value for name, value in wanted.items() if value is not None}}
         kept = ((raw or {}).get("alerts") or {}).get("slack")
         return {
@@ -179,6 +179,7 @@ def uptime_alert_view(alert):
 class UptimeCheck(DigitalOcean):
     kind = "uptime_check"
     path, many, one = "/v2/uptime/checks", "checks", "check"
+    created_in_steps = True
 
     def validate(self):
         params = self.params
@@ -240,7 +241,7 @@ class UptimeCheck(DigitalOcean):
             alerts = [uptime_alert_view(alert) for alert in self._declared()]
             names = {alert["name"] for alert in alerts}
             if raw and not params["purge_alerts"]:
-                alerts += [alert for alert in self.current(raw)["alerts"] if alert["name"] not in names]
+                alerts += [alert for alert in self.seen(raw)["alerts"] if alert["name"] not in names]
             alerts = unordered(alerts)
         return {
             "name": params["name"],

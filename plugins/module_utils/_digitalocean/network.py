@@ -36,6 +36,7 @@ def overlapping(ip_range, others):
 class Vpc(DigitalOcean):
     kind = "vpc"
     path, many, one = "/v2/vpcs", "vpcs", "vpc"
+    created_in_steps = True
     immutable = {
         "region": "a network cannot move: choose another name for the one there",
         "ip_range": "a range cannot be changed: create another network and move the droplets",
@@ -183,7 +184,7 @@ class Firewall(DigitalOcean):
         }
 
     def wanted(self, raw):
-        params, have = self.params, self.current(raw) if raw else {}
+        params, have = self.params, self.seen(raw) if raw else {}
         wanted = {"name": params["name"]}
         for option, end in (("inbound_rules", "sources"), ("outbound_rules", "destinations")):
             rules = self._resolved(option, end)
@@ -629,7 +630,7 @@ class LoadBalancer(DigitalOcean):
 
     def body(self, raw, wanted):
         """The vendor replaces everything at once, and what is left out falls back to its default: start from what is there."""
-        have = self.current(raw) if raw else {}
+        have = self.seen(raw) if raw else {}
         body = {**have, **{k: v for k, v in wanted.items() if v is not None}}
         for name in ("health_check", "sticky_sessions", "firewall"):
             if wanted.get(name) is not None and name in have and not (name == "sticky_sessions" and wanted[name]["type"] != have[name]["type"]):

@@ -17,6 +17,7 @@ FIELDS = ("name", "purpose", "description", "environment")
 class Project(DigitalOcean):
     kind = "project"
     path, many, one = "/v2/projects", "projects", "project"
+    created_in_steps = True
 
     def validate(self):
         for urn in self.params["resources"] or []:
@@ -34,7 +35,7 @@ class Project(DigitalOcean):
 
     def wanted(self, raw):
         params = self.params
-        have = self._resources(raw) if raw and params["resources"] is not None else []
+        have = self.seen(raw)["resources"] if raw and params["resources"] is not None else []
         wanted = {name: params[name] for name in FIELDS}
         wanted["is_default"] = params["is_default"]
         wanted["resources"] = target_list(have, params["resources"], params["purge_resources"])

@@ -1,6 +1,8 @@
 """What goes wrong on the way: limits, failures, lost answers, half a list, bad tokens. Each ends well or in one sentence."""
 
 import importlib
+import sys
+import time
 
 import pytest
 from do_harness import TOKEN, run_module, util
@@ -49,6 +51,29 @@ def test_create_that_never_gets_an_answer_gives_up_and_says_how_to_go_on(do, clo
     result = do("droplet", fails=True, **DROPLET)
     assert len(result.writes) == 2
     assert "Run the task again" in sentence(result)
+
+
+def test_snapshot_that_got_no_answer_is_not_taken_twice(do, cloud):
+    """It is listed only when it is finished, so not to find it proves nothing."""
+    do("droplet", **DROPLET)
+    cloud.action_seconds = 0.6
+    cloud.fault(method="POST", path="/actions$", status=503, after=True)
+    result = do("snapshot", fails=True, name="before", droplet="bot-1")
+    assert len(result.writes) == 1 and "Run the task again in some minutes" in sentence(result)
+    time.sleep(0.5)
+    assert do("snapshot", name="before", droplet="bot-1")["changed"] is False
+
+
+def test_records_whose_creation_was_interrupted_are_completed(do, cloud):
+    cloud.fault(method="POST", path="/records$", skip=1, drop=True)
+    result = do("domain_record", domain="example.com", create_domain=True, name="bot", values=["192.0.2.1", "192.0.2.2"])
+    assert result["domain_record"]["values"] == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_domain_whose_creation_got_no_answer_is_not_added_twice(do, cloud):
+    cloud.fault(method="POST", path="^/v2/domains$", after=True, drop=True)
+    result = do("domain_record", domain="example.com", create_domain=True, name="bot", values=["192.0.2.1"])
+    assert result.writes == ["POST /v2/domains", "POST /v2/domains/example.com/records"]
 
 
 # --- limits and temporary failures
@@ -199,6 +224,12 @@ def test_token_from_the_environment(cloud, monkeypatch):
     assert result["changed"] and TOKEN not in str(result)
 
 
+def test_missing_library_names_the_interpreter(monkeypatch):
+    monkeypatch.setattr(util("_digitalocean.client"), "IMPORT_ERROR", ImportError("No module named 'pydo'"))
+    said = sentence(run_module("do_vpc", {"name": "bots", "api_token": TOKEN}))
+    assert sys.executable in said and "pip install pydo" in said
+
+
 def test_refused_connection():
     result = run_module("do_vpc", {"name": "bots", "api_token": TOKEN, "api_endpoint": "http://127.0.0.1:9"})
     assert "http://127.0.0.1:9 did not answer (Connection refused)" in sentence(result)
@@ -215,9 +246,25 @@ def test_endpoint_that_is_none(cloud):
     assert "api_endpoint must be" in sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": "api.example.com"}))
 
 
+@pytest.mark.parametrize("endpoint", ["http://api.digitalocean.com", "http://203.0.114.9:80", "http://[2606:4700::1]"])
+def test_token_does_not_cross_the_internet_in_clear_text(endpoint):
+    assert "unencrypted over a public network" in sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": endpoint}))
+
+
 def test_endpoint_that_is_something_else(do, cloud):
     cloud.fault(path="^/v2/vpcs", status=404, html=True)
-    assert "it does not exist: HTTP 404 with an HTML page" in sentence(do("vpc", name="bots", fails=True))
+    assert "HTTP 404 with an HTML page instead of an answer" in sentence(do("vpc", name="bots", fails=True))
+    cloud.fault(path="^/v2/domains", status=404, html=True)
+    assert "Is api_endpoint right?" in sentence(do("domain_record", domain="example.com", state="absent", fails=True))
+
+
+def test_what_broke_while_it_was_read_may_have_been_sent():
+    errors = importlib.import_module("azure.core.exceptions")
+    client = util("_digitalocean.client")
+    read = errors.ServiceRequestError("x", error=ConnectionError("Read timed out while reading the answer"))
+    assert not client.never_sent(read) and not client.never_sent(errors.ServiceResponseError("x"))
+    refused = errors.ServiceRequestError("x", error=ConnectionError("MaxRetryError(NewConnectionError('refused'))"))
+    assert client.never_sent(refused) and client.never_sent(errors.ServiceRequestTimeoutError("x"))
 
 
 def test_waiting_has_a_deadline_and_says_what_it_saw(do, cloud):

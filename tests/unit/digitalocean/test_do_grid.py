@@ -5,6 +5,13 @@ import pytest
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJvdG9wcy1mbGVldC10ZXN0LWtleS0wMDAwMDAwMDAx operator@laptop"
 
 
+# Requests of a run that finds nothing to do: the account's budget is 250 a minute for a whole fleet.
+READS = {
+    "alert_policy": 2, "app": 4, "certificate": 1, "database": 8, "domain_record": 1, "droplet": 3, "firewall": 2, "load_balancer": 3,
+    "project": 2, "reserved_ip": 2, "snapshot": 2, "ssh_key": 1, "uptime_check": 2, "vpc": 1,
+}  # fmt: skip
+
+
 def life(do, kind, arguments, identity, drift, restored_by):
     """`drift` changes the resource behind the module's back; `restored_by` is what the module must then send."""
     planned = do(kind, check=True, **arguments)
@@ -20,6 +27,8 @@ def life(do, kind, arguments, identity, drift, restored_by):
         assert not again["changed"] and again.writes == [], again["diff"]
         assert again["diff"]["before"] == again["diff"]["after"]
         assert again[kind] == created[kind]
+        assert len(again.reads) <= READS[kind], again.reads
+        assert "/v2/account" not in again.reads, "a request that tells nothing"
 
     if drift:
         drift(created[kind])

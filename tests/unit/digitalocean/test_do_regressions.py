@@ -364,6 +364,7 @@ def test_ttl_and_purge_of_records(do, cloud):
         ({"type": "CNAME", "values": ["a.b"]}, "the zone itself cannot be a CNAME"),
         ({"type": "CNAME", "name": "w", "values": ["a.b", "c.d"]}, "at most (2 given)"),
         ({"values": []}, "creating them needs values"),
+        ({"domain": "example.com/x?y", "values": ["192.0.2.1"]}, "domain: 'example.com/x?y' is not a domain name"),
         ({"domain": "other.org", "values": ["192.0.2.1"]}, "domain: other.org is not a domain of this account"),
     ],
 )

@@ -333,6 +333,7 @@ def test_secrets_of_an_app_are_not_shown(do, cloud):
     [
         ({"name": "Dash Board", "services": SPEC["services"]}, "spec.name: 'Dash Board' is not a name"),
         ({"name": "dashboard"}, "spec: has no component"),
+        ({"services": SPEC["services"]}, "neither name nor spec.name"),
         ({"name": "dashboard", "services": [{}]}, "spec.services[0]: has no name"),
         ({"name": "dashboard", "services": SPEC["services"], "workers": SPEC["services"]}, "is the name of another component"),
         ({"name": "dashboard", "services": "web"}, "spec.services: a list of components"),

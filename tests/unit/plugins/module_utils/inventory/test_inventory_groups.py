@@ -1,6 +1,7 @@
 """Native groups and the collection's own, from tags, without Jinja."""
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.groups import DEFAULT_MAP, NATIVE, Grouping
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.hosts import make_host
