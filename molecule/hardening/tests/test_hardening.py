@@ -214,7 +214,7 @@ def test_updates_never_restart_a_bot(host):
     assert any(pattern.match("docker.io") for pattern in blacklist) and not any(pattern.match("docker-compose") for pattern in blacklist)
     # needrestart's own way to read its configuration, asked for some services.
     script = (
-        "our %nrconf; $nrconf{override_rc}={}; do '/etc/needrestart/conf.d/60-botops.conf' or die $@ || $!;"
+        "our %nrconf; $nrconf{override_rc}={}; do '/etc/needrestart/conf.d/60-botops.conf'; die $@ if $@;"
         "for my $s (@ARGV) { my $r=1; for my $k (keys %{$nrconf{override_rc}}) { $r=$nrconf{override_rc}->{$k} if $s =~ /$k/ } print \"$s=$r\\n\" }"
     )
     host.run("cat > /tmp/ask.pl <<'END'\n" + script + "\nEND")
