@@ -126,7 +126,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 KINDS = ("unit", "sshd", "listening", "url", "certificate", "mode", "command")
-TCP_LISTEN, UDP_OPEN = "0A", "07"
+# States in /proc/net/tcp and /proc/net/udp.
+TCP_LISTEN = "0A"
+UDP_OPEN = "07"
 
 
 def run(module, *argv):
