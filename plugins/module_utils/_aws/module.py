@@ -136,7 +136,7 @@ def run(adapter_class, argument_spec, **constraints):
     if not module._diff:
         result.pop("diff", None)
     for warning in result.pop("warnings", []):
-        module.warn(warning)
+        module._module.warn(warning)  # its own warn() makes ansible-core 2.19 complain
     module.exit_json(**result)
 
 
