@@ -200,8 +200,7 @@ def test_retention_deletes_what_is_old_and_nothing_else(root):
 
 def test_healthy_paper_time_is_recorded(root):
     record = json.loads(root.check_output("cat /var/lib/botops/bot_app/paper/paper.json"))
-    (release,) = record
-    assert release == root.check_output("basename $(readlink /opt/bot-paper/current)")
+    release = root.check_output("basename $(readlink /opt/bot-paper/current)")
     before = record[release]["seconds"]
     again = lambda: json.loads(root.check_output("cat /var/lib/botops/bot_app/paper/paper.json"))[release]["seconds"]  # noqa: E731
     seconds = wait_for("five more seconds", lambda: again() >= before + 5)

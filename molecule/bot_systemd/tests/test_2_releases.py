@@ -122,7 +122,7 @@ def test_a_bad_configuration_is_taken_back_and_not_tried_again(site, bots, every
 
 def test_a_changed_secret_restarts_only_its_bot(site, bots, everywhere):
     before, others = invocations(everywhere), invocations(everywhere, "paper")
-    run = site(bot_app_bots=bots("gitbot", secrets={"PM_PRIVATE_KEY": "canary-new"}))
+    run = site("-vvv", bot_app_bots=bots("gitbot", secrets={"PM_PRIVATE_KEY": "canary-new"}))
     assert run.code == 0 and "canary" not in run.text, run.text
     after = invocations(everywhere)
     assert not set(before) & set(after) and invocations(everywhere, "paper") == others
@@ -156,8 +156,7 @@ def test_live_is_refused_until_the_release_has_traded_paper(site, bots, everywhe
     assert {health(host, 8080)["mode"] for host in everywhere} == {"live"}
     assert site(bot_app_bots=live).code == 0, "what was allowed once stays allowed"
     for host in everywhere:
-        (line,) = host.check_output("cat /var/lib/botops/bot_app/paper/live.log").splitlines()
-        assert json.loads(line)["release"] == release
+        assert json.loads(host.check_output("tail -1 /var/lib/botops/bot_app/paper/live.log"))["release"] == release
     assert site().code == 0 and {health(host, 8080)["mode"] for host in everywhere} == {"paper"}
 
 
@@ -208,3 +207,4 @@ def test_under_a_cluster_nothing_is_started_or_enabled(site, bots, everywhere):
         wait_for("failed", lambda host=host: show(host, "bot-standby", "ActiveState")["ActiveState"] == "failed")
     assert site(bot_app_bots=clustered).changed() == 0
     assert site().code == 0
+    assert {show(host, "bot-standby", "ActiveState")["ActiveState"] for host in everywhere} == {"inactive"}

@@ -400,8 +400,10 @@ class Deployer:
             self.host.must("systemctl " + verb, ["systemctl", verb, self.unit])
             self.did.append(verb + "d")
         if self.bot["state"] == "stopped":
-            if units[self.unit]["ActiveState"] not in ("inactive", "failed"):
+            if units[self.unit]["ActiveState"] != "inactive":
                 self.host.must("stopping " + self.unit, ["systemctl", "stop", self.unit])
+                # An old failure would stand in the way of telling a new one.
+                self.host.run(["systemctl", "reset-failed", self.unit])
                 self.did.append("stopped")
             return
         if self.must_start(units, config, target):
