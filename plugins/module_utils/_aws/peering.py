@@ -50,6 +50,7 @@ class Side:
 
 class PeeringLink(AwsAdapter):
     kind = "vpc_peering_link"
+    created_in_steps = True
     service = "ec2"
 
     def __init__(self, client, params, check_mode=False, log=None):
