@@ -62,7 +62,7 @@ attributes:
     description: Shows the managed fields before and after. Secrets are never shown.
   action_group:
     support: full
-    membership: group/botops.fleet.digitalocean
+    membership: [botops.fleet.digitalocean]
     description: Options that C(module_defaults) sets for the group hold for this module.
   idempotent:
     support: full
@@ -79,7 +79,7 @@ attributes:
     description: Changes nothing.
   action_group:
     support: full
-    membership: group/botops.fleet.digitalocean
+    membership: [botops.fleet.digitalocean]
     description: Options that C(module_defaults) sets for the group hold for this module.
   idempotent:
     support: full

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+
 def check_line(result):
     """One line for an operator."""
     line = "%s  %s: %s" % ("ok  " if result["passed"] else "FAIL", result["title"], result["actual"])

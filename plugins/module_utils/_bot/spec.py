@@ -259,7 +259,7 @@ def exec_start(spec):
     current = spec["paths"]["current"]
     if spec["module"]:
         return "%s/.venv/bin/python -m %s" % (current, spec["module"])
-    program, _, rest = spec["command"].partition(" ")
+    program, _unused, rest = spec["command"].partition(" ")
     if not program.startswith("/"):
         program = "%s/%s" % (current, program) if "/" in program else "%s/.venv/bin/%s" % (current, program)
     return (program + " " + rest).strip()

@@ -31,7 +31,7 @@ def fingerprint(public_key):
         blob = base64.b64decode(public_key.split()[1], validate=True)
     except (IndexError, ValueError):
         return None
-    digest = hashlib.md5(blob).hexdigest()
+    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
     return ":".join(digest[i : i + 2] for i in range(0, 32, 2))
 
 

@@ -434,7 +434,7 @@ def certificate_fingerprint(pem):
     if not match:
         return None
     try:
-        return hashlib.sha1(base64.b64decode("".join(match.group(1).split()), validate=True)).hexdigest()
+        return hashlib.sha1(base64.b64decode("".join(match.group(1).split()), validate=True), usedforsecurity=False).hexdigest()
     except ValueError:
         return None
 
