@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import pathlib
+import resource
+import select
 import shutil
 import socket
 import ssl
@@ -81,20 +82,31 @@ def test_one_host_again_within_tasks_and_seconds():
     assert seconds <= SITE_SECONDS
 
 
-async def scan(address: str, ports: range) -> list[int]:
-    gate = asyncio.Semaphore(1500)
+def scan(address: str, wait: float = 1.5) -> list[int]:
+    """Open TCP ports among all of them, by unfinished connects: what is dropped costs the wait once a batch, not once a port."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    batch = min(hard, 16384) - 256
+    resource.setrlimit(resource.RLIMIT_NOFILE, (batch + 256, hard))
     found = []
-
-    async def probe(port: int) -> None:
-        async with gate:
-            try:
-                _, writer = await asyncio.wait_for(asyncio.open_connection(address, port), 0.7)
-                writer.close()
-                found.append(port)
-            except (OSError, TimeoutError):
-                pass
-
-    await asyncio.gather(*(probe(port) for port in ports))
+    for start in range(1, 65536, batch):
+        poller, waiting = select.epoll(), {}
+        for port in range(start, min(start + batch, 65536)):
+            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            connection.connect_ex((address, port))
+            waiting[connection.fileno()] = (port, connection)
+            poller.register(connection, select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP)
+        deadline = time.monotonic() + wait
+        while waiting and time.monotonic() < deadline:
+            for number, _event in poller.poll(0.1):
+                port, connection = waiting.pop(number)
+                poller.unregister(number)
+                if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                    found.append(port)
+                connection.close()
+        for _port, connection in waiting.values():
+            connection.close()
+        poller.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return sorted(found)
 
 
@@ -103,7 +115,7 @@ DECLARED = {"primary": [22, 80, 443], "standby": [22], "witness": [22], "service
 
 @pytest.mark.parametrize(("host", "declared"), DECLARED.items())
 def test_port_scan_from_another_machine_finds_what_is_declared(host, declared):
-    assert asyncio.run(scan(lab.HOSTS[host][0], range(1, 65536))) == declared
+    assert scan(lab.HOSTS[host][0]) == declared
 
 
 # --- hardening, judged by other people's tools ---------------------------------------------------------
@@ -141,8 +153,8 @@ def test_sslyze_accepts_the_intermediate_profile(tmp_path):
     report = tmp_path / "sslyze.json"
     argv = [sys.executable, "-m", "sslyze", "--mozilla_config=intermediate", f"--certinfo_ca_file={CA}", f"--json_out={report}", target]
     done = subprocess.run(argv, text=True, capture_output=True, check=False)
-    assert "FAILED" not in done.stdout, done.stdout[-2000:]
     assert done.returncode == 0, done.stdout[-2000:]
+    assert "OK - Compliant." in done.stdout, done.stdout[-2000:]
     assert json.loads(report.read_text())["server_scan_results"][0]["scan_status"] == "COMPLETED"
 
 

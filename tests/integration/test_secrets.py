@@ -30,12 +30,12 @@ def test_no_secret_in_output_logs_facts_processes_or_readable_files():
         assert_clean(f"the fact cache {path.name}", path.read_text())
     for path in pathlib.Path(ROOT / "build").rglob("*.log"):
         assert_clean(str(path), path.read_text(errors="replace"))
-    pattern = "canary-"
+    pattern = "canary-bot_"
     for host in ("primary", "standby", "services"):
         assert_clean(f"{host}: the process list", on(host, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"))
         assert_clean(f"{host}: the journal", on(host, f"journalctl --no-pager | grep -a {pattern} || true"))
         # What somebody without any right can read, asked as that somebody.
-        search = "grep -rlsI canary- /etc /var /opt /srv /home /root /tmp /run"
+        search = f"grep -rlsI {pattern} /etc /var /opt /srv /home /root /tmp /run"
         readable = on(host, f"setpriv --reuid=nobody --regid=nogroup --clear-groups {search} || true")
         assert readable.split() == [], f"{host}: world-readable files with a secret: {readable}"
     assert len(canaries) == 2 * len(lab.SECRETS)

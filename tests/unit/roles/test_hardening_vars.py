@@ -43,6 +43,11 @@ def test_key_exchanges_are_known_to_the_release(system):
     assert resolve("_hardening_ssh_kex", system, hardening_ssh_kex_additional=["curve25519-sha256"])[-1] == "curve25519-sha256"
 
 
+def test_penalties_are_named_only_where_sshd_knows_them():
+    known = {system: resolve("_hardening_ssh_exempt", system, hardening_firewall_ssh_unlimited_from=["192.0.2.1"]) for system in KNOWN}
+    assert [system for system, exempt in known.items() if exempt] == [("debian", "13")]
+
+
 def test_an_unknown_release_gets_what_all_know():
     assert resolve("_hardening_ssh_kex", ("debian", "99")) == ["sntrup761x25519-sha512@openssh.com"]
 
