@@ -395,6 +395,12 @@ class FileSet:
         return {"before_header": path, "after_header": path, "before": before, "after": after}
 
 
+class Module(AnsibleModule):
+    def _log_invocation(self):
+        """Paths only. The log would show the list as one text, in which a secret of several lines is not recognised."""
+        self.log("Invoked for %s" % ", ".join(spec["path"] for spec in self.params["files"]))
+
+
 def run(module):
     file_set = FileSet(module)
     try:
@@ -419,7 +425,7 @@ def run(module):
 
 
 def main():
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "files": {
                 "type": "list",

@@ -31,6 +31,8 @@ def release_id(bot, digest):
     """From the content and from what is made of it: the same source built with another Python is another release."""
     inputs = {key: bot[key] for key in ("mode", "python", "requirements", "build_command", "compose_file", "service")}
     inputs["layout"] = LAYOUT
+    # Under HA a compose file is judged more strictly, so that what was built before is judged again.
+    inputs["ha"] = bot["ha"] and bot["mode"] == "compose"
     inputs["strip"] = bot["source"]["strip_components"]
     digest = digest.split(":")[-1]
     return "%s-%s" % (digest[:12], digest_of(json.dumps(inputs, sort_keys=True))[:4])

@@ -123,3 +123,18 @@ def test_purge_removes_what_is_not_declared_and_puts_it_back_when_refused(conf, 
     assert run(conf)["changed_paths"] == [str(stale)]
     assert not stale.exists() and (tmp_path / "etc" / "kept").is_dir()
     assert run(conf)["changed"] is False
+
+
+def test_the_host_log_gets_paths_and_no_content(tmp_path, monkeypatch):
+    """A secret of several lines looks different inside the text of a list, so masking by value would miss it."""
+    from ansible.module_utils.testing import patch_module_args
+
+    from ansible_collections.botops.fleet.plugins.modules import file_set
+
+    logged = []
+    monkeypatch.setattr(file_set.Module, "log", lambda self, text, log_args=None: logged.append(text))
+    arguments = {"files": [{"path": str(tmp_path / "key"), "secret_content": 'canary "one"\ncanary two\n'}]}
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        file_set.main()
+    assert (tmp_path / "key").read_text().startswith("canary")
+    assert logged and "canary" not in "".join(logged) and str(tmp_path / "key") in "".join(logged)
