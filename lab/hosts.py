@@ -6,9 +6,10 @@
     hosts.py ls GROUP
     hosts.py images [RELEASE ...]
 
-RELEASE is debian12 or debian13. `up` may be repeated: hosts that run are left alone. It writes
-.cache/GROUP/hosts.json (name, address, user, port, identity_file for each host), known_hosts (read out of
-the containers, so that SSH can check host keys from the first connection) and an SSH key pair for the group.
+RELEASE is debian12, debian13, ubuntu2204 or ubuntu2404 (Ubuntu only where an image registry answers).
+`up` may be repeated: hosts that run are left alone. It writes .cache/GROUP/hosts.json (name, address, user, port,
+identity_file for each host), known_hosts (read out of the containers, so that SSH can check host keys from the first
+connection) and an SSH key pair for the group.
 `down` removes what carries the group's label and nothing else.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 import socket
@@ -27,19 +29,26 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LABEL = "botops.group"
+IMAGES = {
+    "debian12": "debian:bookworm-slim",
+    "debian13": "debian:trixie-slim",
+    "ubuntu2204": "ubuntu:22.04",
+    "ubuntu2404": "ubuntu:24.04",
+}
+# What mmdebstrap can make where no registry answers.
 CODENAMES = {"debian12": "bookworm", "debian13": "trixie"}
 # What systemd, nested Docker, nftables, corosync and chrony need. CAP_SYS_TIME is left out on purpose:
 # a container that sets the clock sets the machine's.
-CAPABILITIES = (
-    "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE DAC_READ_SEARCH IPC_LOCK IPC_OWNER LEASE LINUX_IMMUTABLE "
-    "MAC_ADMIN MAC_OVERRIDE NET_ADMIN NET_BROADCAST NET_RAW SYSLOG SYS_ADMIN SYS_BOOT SYS_NICE "
-    "SYS_PACCT SYS_PTRACE SYS_TTY_CONFIG WAKE_ALARM"
-).split()
+CAPABILITIES = [
+    *("AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "DAC_READ_SEARCH", "IPC_LOCK", "IPC_OWNER", "LEASE", "LINUX_IMMUTABLE"),
+    *("MAC_ADMIN", "MAC_OVERRIDE", "NET_ADMIN", "NET_BROADCAST", "NET_RAW", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE"),
+    *("SYS_PACCT", "SYS_PTRACE", "SYS_TTY_CONFIG", "WAKE_ALARM"),
+]
 
 
 def run(*argv: str, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
     """Run a command, quietly; on failure its own last words are the error."""
-    done = subprocess.run(argv, text=True, capture_output=True, **kwargs)
+    done = subprocess.run(argv, text=True, capture_output=True, check=False, **kwargs)
     if check and done.returncode:
         sys.exit(f"`{' '.join(argv[:4])} …` failed ({done.returncode}): {(done.stderr or done.stdout).strip()[-2000:]}")
     return done
@@ -54,18 +63,25 @@ def say(text: str) -> None:
 
 def base_image(release: str) -> str:
     """The Debian base: pulled where a registry answers, else made with mmdebstrap from Debian's packages."""
-    codename = CODENAMES[release]
     made = f"botops-base:{release}"
     if run("docker", "image", "inspect", made, check=False).returncode == 0:
         return made
-    pulled = f"debian:{codename}-slim"
+    pulled = IMAGES[release]
     try:
         if run("docker", "pull", "-q", pulled, check=False, timeout=60).returncode == 0:
             return pulled
     except subprocess.TimeoutExpired:
         pass
+    codename = CODENAMES.get(release)
+    if codename is None:
+        sys.exit(f"The image {pulled} cannot be pulled here and cannot be made from packages: use {' or '.join(CODENAMES)}.")
     if not shutil.which("mmdebstrap"):
-        sys.exit(f"The image {pulled} cannot be pulled and mmdebstrap is missing: install it (apt-get install mmdebstrap).")
+        if os.geteuid() or not shutil.which("apt-get"):
+            sys.exit(f"The image {pulled} cannot be pulled and mmdebstrap is missing: install it (apt-get install mmdebstrap).")
+        say("  no registry answers: installing mmdebstrap")
+        run("apt-get", "update", "-q")
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run("apt-get", "install", "-q", "-y", "--no-install-recommends", "mmdebstrap", env=quiet)
     say(f"  no registry answers: making the {release} base with mmdebstrap")
     with tempfile.TemporaryDirectory() as tmp:
         tar = f"{tmp}/base.tar"
@@ -76,8 +92,8 @@ def base_image(release: str) -> str:
 
 def image(release: str) -> str:
     """Build the host image unless this very recipe was built already; return its tag."""
-    if release not in CODENAMES:
-        sys.exit(f"Unknown release {release!r}: use one of {', '.join(CODENAMES)}.")
+    if release not in IMAGES:
+        sys.exit(f"Unknown release {release!r}: use one of {', '.join(IMAGES)}.")
     recipe = ROOT / "lab" / "Dockerfile"
     authorities = sorted(pathlib.Path("/usr/local/share/ca-certificates").glob("**/*.crt"))
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in [recipe, *authorities])).hexdigest()[:12]
@@ -165,7 +181,11 @@ def authorize(group: str, name: str) -> None:
 def up(group: str, specs: list[str], subnet: str | None) -> list[dict]:
     if run("docker", "network", "inspect", f"botops-{group}", check=False).returncode:
         extra = ["--subnet", subnet] if subnet else []
-        run("docker", "network", "create", "--label", f"{LABEL}={group}", *extra, f"botops-{group}")
+        made = run("docker", "network", "create", "--label", f"{LABEL}={group}", *extra, f"botops-{group}", check=False)
+        if "overlaps" in made.stderr:
+            sys.exit(f"The subnet {subnet} is in use here. Choose another /24 by its first three numbers: make lab LAB_PREFIX=10.99.88")
+        if made.returncode:
+            sys.exit(f"Docker cannot make a network: {made.stderr.strip()}")
     hosts = []
     for spec in specs:
         name, _, rest = spec.partition("=")

@@ -64,6 +64,10 @@ options:
         description: Leave the content of a file that exists alone.
         type: bool
         default: false
+      purge:
+        description: For a V(directory), remove the files and links in it that no other entry declares. Subdirectories stay.
+        type: bool
+        default: false
   check_command:
     description: Command (no shell) that must accept the host's files once all are in place, for example C(nginx -t).
     type: str
@@ -159,6 +163,17 @@ class FileSet:
             return state, spec["target"]
         return state, None
 
+    def undeclared(self):
+        """Entries that remove what lies in purged directories and is not declared. Taken for secrets: who knows what they hold."""
+        declared = {spec["path"] for spec in self.module.params["files"]}
+        for spec in self.module.params["files"]:
+            if not spec["purge"] or spec["state"] != "directory" or not os.path.isdir(spec["path"]):
+                continue
+            for name in sorted(os.listdir(spec["path"])):
+                path = os.path.join(spec["path"], name)
+                if path not in declared and (os.path.islink(path) or not os.path.isdir(path)):
+                    yield dict(spec, path=path, state="absent", secret=True, mode=None, owner=None, group=None)
+
     def apply(self, spec):
         path = spec["path"]
         now = self.current(path)
@@ -170,10 +185,8 @@ class FileSet:
             self.validate(spec, want[1])
         attributes = self.attributes(spec, new=now[0] != want[0])
         # Attributes of something that is not there yet cannot be compared; that it is not there is the change.
-        if want[0] in ("file", "directory") and now[0] == want[0]:
-            touched = self.attributes_differ(path, attributes)
-        else:
-            touched = False
+        comparable = want[0] in ("file", "directory") and now[0] == want[0]
+        touched = comparable and self.attributes_differ(path, attributes)
         if not (different or touched):
             return
         self.changed_paths.append(path)
@@ -256,7 +269,7 @@ class FileSet:
                 try:
                     os.rmdir(path)
                 except OSError:
-                    raise Refused("%s is a directory that is not empty; it was left alone" % path)
+                    raise Refused("%s is a directory that is not empty; it was left alone" % path) from None
             else:
                 self.keep_copy(spec, now)
                 os.unlink(path)
@@ -357,7 +370,9 @@ class FileSet:
     def diff(self, spec, now, want, touched, attributes):
         path = spec["path"]
         if is_secret(spec):
-            return {"before_header": path, "after_header": path, "before": "", "after": "[the content of this file is secret]\n"}
+            note = "[the content of this file is secret]\n"
+            before, after = ("", note) if want[0] != "absent" else (note, "")
+            return {"before_header": path, "after_header": path, "before": before, "after": after}
 
         def show(kind, value):
             if kind == "file":
@@ -384,6 +399,8 @@ def run(module):
     file_set = FileSet(module)
     try:
         for spec in module.params["files"]:
+            file_set.apply(spec)
+        for spec in file_set.undeclared():
             file_set.apply(spec)
         file_set.check_whole()
     except (Refused, OSError) as error:
@@ -421,6 +438,7 @@ def main():
                     "mode": {"type": "str"},
                     "validate": {"type": "str"},
                     "keep": {"type": "bool", "default": False},
+                    "purge": {"type": "bool", "default": False},
                 },
                 "required_if": [("state", "link", ["target"])],
                 "mutually_exclusive": [("content", "secret_content")],

@@ -1,0 +1,62 @@
+# The short commands. `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+# Absolute without $(abspath), which would break at a space in the clone's path.
+VENV_BIN := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin
+export PATH := $(VENV_BIN):$(PATH)
+export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
+# First three numbers of the lab's /24, outside the pools that Docker hands out by itself.
+export LAB_PREFIX ?= 10.77.30
+# The vendors' schemas that judge requests and configurations, where they are at hand.
+SPECS ?= ../shared/specs
+ifneq ($(wildcard $(SPECS)/digitalocean-openapi.json),)
+export BOTOPS_DIGITALOCEAN_OPENAPI ?= $(SPECS)/digitalocean-openapi.json
+endif
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: lab lab-down lab-status lab-watch
+lab: ## The whole product on local hosts, over real SSH: a hardened host with a live bot behind HTTPS
+	@$(PYTHON) lab/lab.py up
+
+lab-down: ## Remove the lab and nothing else
+	@$(PYTHON) lab/lab.py down
+
+lab-status: ## The table that `make lab` ends with
+	@$(PYTHON) lab/lab.py status
+
+lab-watch: ## Watch orders arrive at the lab's exchange (Ctrl-C ends it)
+	@$(PYTHON) lab/lab.py watch
+
+.PHONY: venv engine
+venv: ## The tests' virtual environment, pinned
+	@$(PYTHON) lab/control_node.py requirements-dev.txt
+
+engine:
+	@lab/engine.sh
+
+.PHONY: test lint unit sanity molecule e2e
+test: ## Everything that CI runs
+	@$(PYTHON) lab/control_node.py requirements-dev.txt
+	@"$(VENV_BIN)/python" tests/run.py all
+
+lint: venv ## yamllint, ansible-lint, ruff, shellcheck, actionlint
+	@"$(VENV_BIN)/python" tests/run.py lint
+
+unit: venv ## Unit tests
+	@"$(VENV_BIN)/python" tests/run.py unit
+
+sanity: venv ## ansible-test sanity and galaxy-importer on the built collection
+	@"$(VENV_BIN)/python" tests/run.py sanity
+
+molecule: venv engine ## Molecule, every scenario, or one: make molecule SCENARIO=nginx
+	@"$(VENV_BIN)/python" tests/run.py molecule $(SCENARIO)
+
+e2e: venv ## The lab from nothing, and all that is asserted of it
+	@"$(VENV_BIN)/python" tests/run.py lab

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""The lab: the whole product on four local hosts, over real SSH.
+
+    lab.py up        from nothing to a live bot behind HTTPS; repeat it as often as you like
+    lab.py status    the table that `up` ends with
+    lab.py watch     orders as the exchange records them
+    lab.py down      remove the lab's containers, network and state, and nothing else
+
+The whole output of the last run is in build/lab.log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import secrets
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import control_node
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STATE = ROOT / ".cache" / "lab"
+LOG = ROOT / "build" / "lab.log"
+GROUP = "lab"
+PREFIX = os.environ.get("LAB_PREFIX", "10.77.30")
+RELEASE = os.environ.get("LAB_RELEASE", "debian13")
+BOT_NAME = "bot.lab.test"
+# The one table of the lab's hosts; inventories/lab gives them their roles.
+HOSTS = {
+    "primary": (f"{PREFIX}.11", [BOT_NAME]),
+    "standby": (f"{PREFIX}.12", []),
+    "witness": (f"{PREFIX}.13", []),
+    "services": (f"{PREFIX}.20", ["exchange.lab.test", "acme.lab.test"]),
+}
+EXCHANGE = f"http://{HOSTS['services'][0]}:9000"
+SECRETS = ("bot_api_key_id", "bot_private_key")
+STARTED = time.monotonic()
+
+
+class Failed(Exception):
+    """A step did not succeed; the text says what to do."""
+
+
+class Progress:
+    """One line a step, with the seconds it took; while a step runs its last activity is shown on a terminal."""
+
+    def __init__(self) -> None:
+        self.live = sys.stdout.isatty()
+        self.lock = threading.Lock()
+
+    def note(self, text: str) -> None:
+        if self.live:
+            with self.lock:
+                print(f"\r\033[K  {text[:100]}", end="", flush=True)
+
+    def done(self, text: str, since: float) -> None:
+        with self.lock:
+            print(f"{chr(13) + chr(27) + '[K' if self.live else ''}{time.monotonic() - since:6.1f} s  {text}", flush=True)
+
+
+PROGRESS = Progress()
+
+
+def step(text: str, work) -> object:
+    since = time.monotonic()
+    PROGRESS.note(text)
+    result = work()
+    PROGRESS.done(text, since)
+    return result
+
+
+def run(*argv: str | os.PathLike, env: dict | None = None, show=None) -> str:
+    """Run a command into the log; `show` is called with every line. A failure carries the last lines."""
+    lines: list[str] = []
+    with LOG.open("a") as log:
+        log.write(f"\n$ {' '.join(map(str, argv))}\n")
+        process = subprocess.Popen(
+            argv, cwd=ROOT, env={**os.environ, **(env or {})}, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for line in process.stdout:
+            log.write(line)
+            lines.append(line.rstrip())
+            if show:
+                show(line.rstrip())
+    if process.wait():
+        raise Failed("\n".join(failures(lines) or lines[-40:]))
+    return "\n".join(lines)
+
+
+def failures(lines: list[str]) -> list[str]:
+    """The parts of a playbook's output that say what failed: each `fatal:` or `[ERROR]` line and what belongs to it."""
+    found, inside = [], False
+    for line in lines:
+        if line.startswith(("fatal: ", "[ERROR]")):
+            inside = True
+        elif not line.strip() or re.match(r"(ok|changed|skipping): ", line):
+            inside = False
+        if inside:
+            found.append(line)
+    return found[:60]
+
+
+# --- the steps --------------------------------------------------------------------------------------
+
+
+def prepare() -> pathlib.Path:
+    """The control node's packages and the host image, side by side: one waits for the network, the other computes."""
+    with ThreadPoolExecutor() as pool:
+        environment = pool.submit(step, "control node: .venv with the pinned packages", lambda: control_node.ensure("requirements.txt"))
+        image = pool.submit(engine_and_image)
+        image.result()
+        return environment.result()
+
+
+def engine_and_image() -> None:
+    step("Docker engine", lambda: run(ROOT / "lab/engine.sh", show=PROGRESS.note))
+    step(f"host image, {RELEASE}", lambda: run(sys.executable, ROOT / "lab/hosts.py", "images", RELEASE, show=PROGRESS.note))
+
+
+def start_hosts() -> None:
+    specs = [f"{name}={RELEASE},ip={ip}" + "".join(f",alias={alias}" for alias in aliases) for name, (ip, aliases) in HOSTS.items()]
+    run(sys.executable, ROOT / "lab/hosts.py", "up", GROUP, "--subnet", f"{PREFIX}.0/24", *specs)
+
+
+def make_secrets() -> None:
+    """Random secrets, made once. They start with a mark that the tests look for where no secret may be."""
+    path = STATE / "secrets.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    for name in SECRETS:
+        known.setdefault(name, f"canary-{name}-{secrets.token_hex(12)}")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+        json.dump(known, handle, indent=2)
+
+
+def ansible(environment: pathlib.Path, *playbooks: str) -> dict[str, dict[str, int]]:
+    """Apply playbooks to the lab; return the recap as {host: {ok, changed, failed, …}}."""
+
+    def show(line: str) -> None:
+        if line.startswith(("PLAY [", "TASK [")):
+            PROGRESS.note(line.split("[", 1)[1].split("]")[0])
+
+    # A control node may have its own settings for any of these; the lab's are what this clone says.
+    env = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(ROOT / ".cache/ansible"), "ANSIBLE_NOCOLOR": "1"}
+    output = run(environment / "bin/ansible-playbook", "-i", "inventories/lab", *playbooks, env=env, show=show)
+    return recap(output)
+
+
+def recap(output: str) -> dict[str, dict[str, int]]:
+    found = re.findall(r"^(\S+)\s+: (ok=\d+.*)$", output, re.MULTILINE)
+    return {host: {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in found}
+
+
+def get(url: str, cafile: pathlib.Path | None = None) -> bytes:
+    context = None
+    if cafile:
+        context = ssl.create_default_context(cafile=str(cafile))
+    with urllib.request.urlopen(url, timeout=3, context=context) as answer:  # noqa: S310 - the lab's own addresses
+        return answer.read()
+
+
+def orders(since: int = 0) -> list[dict]:
+    return json.loads(get(f"{EXCHANGE}/orders?since={since}"))["orders"]
+
+
+def await_orders() -> int:
+    """Wait until the exchange records new orders; return how many it has."""
+    deadline = time.monotonic() + 60
+    first = None
+    while time.monotonic() < deadline:
+        try:
+            recorded = json.loads(get(f"{EXCHANGE}/stats"))["orders"]
+            if first is None:
+                first = recorded
+            elif recorded > first:
+                return recorded
+        except (OSError, ValueError, KeyError):
+            pass
+        time.sleep(0.3)
+    look = "docker exec botops-lab-primary journalctl -u 'bot-*' -n 50"
+    raise Failed(f"The hosts are up but no order arrived within 60 s. Look at the bot: {look}")
+
+
+def table() -> str:
+    ip = HOSTS["primary"][0]
+    rows = [
+        ("host", "address", "what runs there"),
+        ("primary", ip, "the bot `polymarket`, behind nginx"),
+        ("standby", HOSTS["standby"][0], "the same release, installed and stopped"),
+        ("witness", HOSTS["witness"][0], "a hardened host, the third vote of a pair"),
+        ("services", HOSTS["services"][0], f"mock exchange ({EXCHANGE}), ACME server"),
+    ]
+    width = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = ["  " + "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip() for row in rows]
+    fetch = f"curl --cacert .cache/lab/acme-root.pem --resolve {BOT_NAME}:443:{ip} https://{BOT_NAME}"
+    lines += [
+        "",
+        f"  the bot          {fetch}/health",
+        "  orders arriving  make lab-watch",
+        f"  log in           ssh -i .cache/lab/id_ed25519 -o UserKnownHostsFile=.cache/lab/known_hosts admin@{ip}",
+        "  again            make lab       (changes nothing)",
+        "  remove           make lab-down",
+    ]
+    return "\n".join(lines)
+
+
+# --- the commands -----------------------------------------------------------------------------------
+
+
+def up() -> None:
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    STATE.mkdir(parents=True, exist_ok=True)
+    LOG.write_text("")
+    environment = prepare()
+    step("four hosts with systemd and sshd", start_hosts)
+    make_secrets()
+    counts = step("site.yml -i inventories/lab", lambda: ansible(environment, "lab/services.yml", "site.yml"))
+    step("orders arrive at the exchange", await_orders)
+    changed = sum(host.get("changed", 0) for host in counts.values())
+    result = {"seconds": round(time.monotonic() - STARTED, 1), "changed": changed, "hosts": counts}
+    (ROOT / "build/lab.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(f"{result['seconds']:6.1f} s  altogether, changed={changed}\n\n{table()}")
+
+
+def watch() -> None:
+    senders = json.loads(get(f"{EXCHANGE}/stats"))["hosts"].values()
+    since = max((sender.get("last_seq") or 0 for sender in senders), default=0)
+    print("sequence  from      order")
+    while True:
+        for order in orders(since):
+            since = order["seq"]
+            print(f"{since:8d}  {order['host']:8s}  {order['client_order_id']}", flush=True)
+        time.sleep(0.5)
+
+
+def down() -> None:
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        print("No Docker engine answers, so no lab runs.")
+        return
+    subprocess.run([sys.executable, ROOT / "lab/hosts.py", "down", GROUP], check=True)
+    print("The lab is removed.")
+
+
+def main() -> int:
+    commands = {"up": up, "status": lambda: print(table()), "watch": watch, "down": down}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    try:
+        commands[sys.argv[1]]()
+    except KeyboardInterrupt:
+        return 130
+    except (Failed, urllib.error.URLError) as problem:
+        print(f"\n{problem}\n\nNot done. The whole output is in build/lab.log; `make lab` can simply be repeated.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

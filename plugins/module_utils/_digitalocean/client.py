@@ -1,0 +1,306 @@
+# Copyright (c) botops.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one way to the DigitalOcean API: pydo's client for transport, our own rules for retry, paging, budget and errors."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.botops.fleet.plugins.module_utils._resource import Ambiguous, Failure, Gone
+
+try:
+    from azure.core.credentials import AzureKeyCredential
+    from azure.core.exceptions import (
+        AzureError,
+        DecodeError,
+        IncompleteReadError,
+        ServiceRequestError,
+        ServiceRequestTimeoutError,
+        ServiceResponseError,
+        ServiceResponseTimeoutError,
+    )
+    from azure.core.pipeline.policies import AzureKeyCredentialPolicy, RetryPolicy
+    from azure.core.rest import HttpRequest
+    from pydo import Client as PydoClient
+
+    IMPORT_ERROR = None
+except ImportError as error:
+    IMPORT_ERROR = error
+
+DEFAULT_ENDPOINT = "https://api.digitalocean.com"
+PAGE_SIZE = 200
+PARALLEL = 8
+ATTEMPTS = 4
+FIRST_PAUSE = 0.5
+# A longer wait for the rate limit than this helps nobody who watches a playbook.
+LONGEST_BUDGET_WAIT = 120
+# Sending these twice has the same effect as sending them once.
+REPEATABLE = ("GET", "PUT", "PATCH", "DELETE")
+TEMPORARY = (500, 502, 503, 504)
+
+
+def answer_text(status, text, content_type=""):
+    """What an error body says, in words: the API's own message, or what came instead of JSON."""
+    import json
+
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and body.get("message"):
+        return "%s (HTTP %d)" % (str(body["message"]).strip().rstrip("."), status)
+    plain = re.sub(r"\s+", " ", re.sub(r"(?s)<(script|style).*?</\1>|<[^>]+>", " ", text or "")).strip()
+    kind = "an HTML page" if "<html" in (text or "").lower() or "html" in content_type else "no JSON"
+    return "HTTP %d with %s instead of an answer%s" % (status, kind, ": %s" % plain[:120] if plain else "")
+
+
+def last_page(first, total, size=PAGE_SIZE):
+    """How many pages a listing has, from its total."""
+    return max(1, math.ceil(max(total, len(first)) / size))
+
+
+def budget_pause(status, headers, now):
+    """Seconds to wait before asking again after a 429, from what the answer says."""
+    for name, base in (("retry-after", 0), ("ratelimit-reset", now)):
+        try:
+            seconds = float(headers.get(name, "")) - base
+        except ValueError:
+            continue
+        if seconds >= 0:
+            return seconds
+    return 5.0
+
+
+class Client:
+    """Requests, answers and errors. Safe for several threads."""
+
+    def __init__(self, token, endpoint=None, timeout=30, log=None, sleep=None):
+        if IMPORT_ERROR:
+            raise Failure(
+                "The Python library pydo is missing (%s). Install it beside ansible: pip install pydo" % IMPORT_ERROR
+            )
+        if not token:
+            raise Failure("No API token was given. Set api_token, or the environment variable DIGITALOCEAN_TOKEN.")
+        if token != token.strip() or not token.isprintable() or not token.isascii():
+            raise Failure(
+                "The API token has spaces, line breaks or other characters that no token has; check where it is read from."
+            )
+        self.endpoint = (endpoint or DEFAULT_ENDPOINT).rstrip("/")
+        if not re.match(r"^https?://[^/\s]+$", self.endpoint):
+            raise Failure("api_endpoint must be http(s)://host[:port] without a path, not %r." % self.endpoint)
+        self.timeout = timeout
+        self.log = log or (lambda text: None)
+        self.sleep = sleep or time.sleep
+        self.remaining = None
+        self._cache = {}
+        self._lock = threading.Lock()
+        # pydo's own retry repeats POST as well, and its bearer policy refuses http, which a local endpoint needs.
+        self.pydo = PydoClient(
+            token,
+            endpoint=self.endpoint,
+            retry_policy=RetryPolicy(retry_total=0),
+            authentication_policy=AzureKeyCredentialPolicy(AzureKeyCredential(token), "Authorization", prefix="Bearer"),
+        )
+
+    # --- verbs
+
+    def get(self, path, what=None, **query):
+        return self._json(self._request("GET", path, what or "reading %s" % path, query=query), path)
+
+    def post(self, path, body, what):
+        return self._json(self._request("POST", path, what, body=body), path)
+
+    def put(self, path, body, what):
+        return self._json(self._request("PUT", path, what, body=body), path)
+
+    def patch(self, path, body, what):
+        return self._json(self._request("PATCH", path, what, body=body), path)
+
+    def delete(self, path, what, body=None, **query):
+        self._request("DELETE", path, what, body=body, query=query)
+
+    def listing(self, path, key, what=None, **query):
+        """Every item of a listing, or an error: never a part of it."""
+        what = what or "listing %s" % key.replace("_", " ")
+        first = self._page(path, key, what, query, 1)
+        items = list(first[0])
+        pages = last_page(items, first[1])
+        if pages > 1:
+            with ThreadPoolExecutor(min(PARALLEL, pages - 1)) as pool:
+                for more, _ in pool.map(lambda number: self._page(path, key, what, query, number), range(2, pages + 1)):
+                    items.extend(more)
+        # While pages were read, something may have been created or removed in front of them.
+        unique = {}
+        for item in items:
+            unique.setdefault(
+                item.get("id")
+                or item.get("uuid")
+                or item.get("ip")
+                or item.get("slug")
+                or item.get("urn")
+                or item.get("name")
+                or len(unique),
+                item,
+            )
+        if len(unique) < first[1]:
+            return self._recount(path, key, what, query, len(unique), first[1])
+        return list(unique.values())
+
+    def cached(self, path, key, **query):
+        """A listing that is asked for once in a module's life: names that have to be looked up."""
+        index = (path, key, tuple(sorted(query.items())))
+        if index not in self._cache:
+            self._cache[index] = self.listing(path, key, **query)
+        return self._cache[index]
+
+    # --- the inside
+
+    def _recount(self, path, key, what, query, got, total):
+        """A page that shrank under the reading: read once more, one after another, and insist."""
+        items, number = {}, 1
+        while True:
+            page, total = self._page(path, key, what, query, number)
+            items.update(
+                (item.get("id") or item.get("uuid") or item.get("name") or (number, i), item)
+                for i, item in enumerate(page)
+            )
+            if len(page) < PAGE_SIZE:
+                break
+            number += 1
+        if len(items) < total:
+            raise Failure(
+                "%s gave %d of %d; the list is incomplete, so nothing was decided from it."
+                % (what[0].upper() + what[1:], len(items), total)
+            )
+        return list(items.values())
+
+    def _page(self, path, key, what, query, number):
+        body = self.get(path, what, **dict(query, per_page=PAGE_SIZE, page=number))
+        if key not in body:
+            raise Failure("%s: the answer has no %r; is api_endpoint right?" % (what, key))
+        items = body[key] or []
+        return items, int((body.get("meta") or {}).get("total") or len(items))
+
+    def _json(self, response, path):
+        if response is None or response.status_code == 204 or not response.content:
+            return {}
+        try:
+            return response.json()
+        except (ValueError, AzureError):
+            raise Failure(
+                "%s answered something that is not JSON: %s"
+                % (self.endpoint + path, answer_text(response.status_code, response.text()))
+            )
+
+    def _request(self, method, path, what, body=None, query=None):
+        params = {
+            name: ("true" if value is True else "false" if value is False else str(value))
+            for name, value in (query or {}).items()
+            if value is not None
+        }
+        request = (
+            HttpRequest(method, path, params=params, json=body)
+            if body is not None
+            else HttpRequest(method, path, params=params)
+        )
+        pause, waited = FIRST_PAUSE, 0.0
+        sent_before = False
+        for attempt in range(1, ATTEMPTS + 1):
+            last = attempt == ATTEMPTS
+            self._spend()
+            try:
+                response = self.pydo.send_request(
+                    request, connection_timeout=min(self.timeout, 10), read_timeout=self.timeout
+                )
+            except (ServiceRequestError, ServiceResponseError, IncompleteReadError, DecodeError) as error:
+                self._lost(method, what, error, last)
+                sent_before = sent_before or not isinstance(error, ServiceRequestError)
+            else:
+                self._account(response)
+                status = response.status_code
+                if status < 400:
+                    return response
+                if status == 429:
+                    wait = budget_pause(status, response.headers, time.time())
+                    waited += wait
+                    if last or waited > LONGEST_BUDGET_WAIT:
+                        raise Failure(
+                            "%s: the API's rate limit is used up; it opens again in %d s. Run the task again then."
+                            % (what, math.ceil(wait))
+                        )
+                    self.log("%s: rate limit, waiting %.1f s" % (what, wait))
+                    self.sleep(wait)
+                    continue
+                if status == 404 and method == "DELETE" and sent_before:
+                    return None  # the first, unanswered request did it
+                if status not in TEMPORARY or last or method not in REPEATABLE:
+                    self._refuse(method, what, response)
+                sent_before = True
+            self.sleep(pause * (1 + random.random() / 4))
+            pause *= 2
+        raise AssertionError("not reached")
+
+    def _lost(self, method, what, error, last):
+        """No answer came. Decide whether asking again is safe."""
+        unsent = isinstance(error, ServiceRequestError)
+        reason = str(error).strip()
+        match = re.search(
+            r"\[Errno -?\d+\] ([^')\"]+)|((?:Read|Connect\w*) timed out)|(Connection (?:aborted|refused|reset))", reason
+        )
+        words = next((group for group in match.groups() if group), reason[:200]) if match else reason[:200]
+        if "certificate verify failed" in reason.lower():
+            words = "its TLS certificate was not accepted"
+        if isinstance(error, (ServiceRequestTimeoutError, ServiceResponseTimeoutError)):
+            words = "no answer within %d s" % self.timeout
+        sentence = "%s: %s did not answer (%s)" % (what, self.endpoint, words)
+        if not unsent and method not in REPEATABLE:
+            raise Ambiguous(sentence)
+        if last or "certificate" in words:
+            raise Failure(sentence + ". Check api_endpoint, the network and any proxy.")
+
+    def _refuse(self, method, what, response):
+        status, text = response.status_code, response.text()
+        said = answer_text(status, text, response.headers.get("content-type", ""))
+        if status == 401:
+            raise Failure(
+                "%s: the API token was refused (HTTP 401): it is wrong, expired or revoked. Give a valid one in api_token or "
+                "DIGITALOCEAN_TOKEN." % what
+            )
+        if status == 403:
+            raise Failure("%s: the API token lacks a scope for this: %s." % (what, said))
+        if status == 404:
+            raise Gone("%s: it does not exist: %s." % (what, said))
+        if status in TEMPORARY and method not in REPEATABLE:
+            raise Ambiguous("%s: %s" % (what, said))
+        if status in TEMPORARY:
+            raise Failure("%s failed %d times, last with %s." % (what, ATTEMPTS, said))
+        raise Failure("%s was refused: %s." % (what, said))
+
+    def _account(self, response):
+        try:
+            with self._lock:
+                self.remaining = int(response.headers["ratelimit-remaining"])
+                self._reset = int(response.headers["ratelimit-reset"])
+        except (KeyError, ValueError):
+            pass
+
+    def _spend(self):
+        """Do not run into a limit that is known to be reached."""
+        with self._lock:
+            remaining, reset = self.remaining, getattr(self, "_reset", 0)
+        if remaining == 0:
+            wait = reset - time.time()
+            if wait > LONGEST_BUDGET_WAIT:
+                raise Failure(
+                    "The API's budget of requests is used up; it opens again in %d minutes." % math.ceil(wait / 60)
+                )
+            if wait > 0:
+                self.log("rate limit used up, waiting %.1f s" % wait)
+                self.sleep(wait)
+            with self._lock:
+                self.remaining = None

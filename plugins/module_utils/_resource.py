@@ -1,0 +1,380 @@
+# Copyright (c) botops.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One present/absent life cycle for everything that lives behind an API.
+
+A resource is described by an adapter (a subclass of `Adapter`); `converge` brings it to the wanted state:
+find by name and tag, compare what was normalised on both sides, tell the difference, create or update or delete, wait.
+Everything above `Adapter` is pure or takes its clock as an argument.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 15.0
+HIDDEN = "[secret]"
+
+
+class Failure(Exception):
+    """Something the operator has to know, as one readable sentence."""
+
+
+class Gone(Failure):
+    """The thing is not there (any more)."""
+
+
+class Ambiguous(Failure):
+    """A request was sent and it is not known whether it took effect."""
+
+
+# --- comparing
+
+
+def canonical(value):
+    """The same data in a form in which equal meaning compares equal: no nulls in maps, tuples as lists."""
+    if isinstance(value, dict):
+        return {key: canonical(value[key]) for key in sorted(value, key=str) if value[key] is not None}
+    if isinstance(value, (list, tuple)):
+        return [canonical(item) for item in value]
+    return value
+
+
+def sort_key(value):
+    return json.dumps(canonical(value), sort_keys=True, default=str)
+
+
+def unordered(items):
+    """A list whose order and repetitions mean nothing, in its one canonical order."""
+    by_key = {sort_key(item): canonical(item) for item in items or []}
+    return [by_key[key] for key in sorted(by_key)]
+
+
+def covers(have, want):
+    """Whether `have` is as `want` says. A map may have more keys than are wanted; a list may not have more items."""
+    if want is None:
+        return True
+    if isinstance(want, dict):
+        return isinstance(have, dict) and all(covers(have.get(key), value) for key, value in want.items())
+    if isinstance(want, (list, tuple)):
+        return (
+            isinstance(have, (list, tuple))
+            and len(have) == len(want)
+            and all(covers(mine, other) for mine, other in zip(have, want))
+        )
+    return have == want
+
+
+def merged(have, want):
+    """`have` after `want` was applied to it."""
+    if want is None:
+        return have
+    if isinstance(have, dict) and isinstance(want, dict):
+        result = dict(have)
+        for key, value in want.items():
+            if value is not None:
+                result[key] = merged(have.get(key), value)
+        return result
+    if isinstance(have, list) and isinstance(want, list) and len(have) == len(want):
+        return [merged(mine, other) for mine, other in zip(have, want)]
+    return canonical(want)
+
+
+def differences(current, wanted):
+    """The fields of `wanted` that `current` does not have: {field: (before, after)}. What is None is left alone."""
+    return {
+        field: (current.get(field), merged(current.get(field), value))
+        for field, value in wanted.items()
+        if value is not None and not covers(current.get(field), value)
+    }
+
+
+def target_list(have, want, purge):
+    """What a list without order shall become: None leaves it alone, an empty list empties it, but only with `purge`."""
+    if want is None:
+        return None
+    return unordered(want if purge else list(have or []) + list(want))
+
+
+def list_steps(have, want):
+    """What has to be added to and removed from `have`: ([…], […]), both in canonical order."""
+    mine = {sort_key(item): item for item in have or []}
+    other = {sort_key(item): item for item in want or []}
+    return [other[key] for key in sorted(other.keys() - mine.keys())], [
+        mine[key] for key in sorted(mine.keys() - other.keys())
+    ]
+
+
+# --- telling
+
+
+def hide(view, secrets):
+    """A copy of `view` in which the named fields only show that they are there."""
+    return {field: (HIDDEN if field in secrets and value else value) for field, value in view.items()}
+
+
+def diff_of(title, before, after, secrets=()):
+    """Ansible's diff for one resource. Empty maps mean that it is not there."""
+    if before and after:
+        # A secret that changes must still be seen to change.
+        hidden = {
+            field: (HIDDEN, HIDDEN + " (new)")
+            for field in secrets
+            if field in after and before.get(field) != after[field]
+        }
+        before = {**hide(before, secrets), **{field: pair[0] for field, pair in hidden.items()}}
+        after = {**hide(after, secrets), **{field: pair[1] for field, pair in hidden.items()}}
+    else:
+        before, after = hide(before, secrets), hide(after, secrets)
+    return {"before_header": title, "after_header": title, "before": canonical(before), "after": canonical(after)}
+
+
+def outcome(key, changed, shown, diff=None, warnings=(), actions=()):
+    """What every module of the family returns. One place, so that all of them look alike."""
+    result = {"changed": changed, key: shown, "actions": list(actions)}
+    if diff is not None:
+        result["diff"] = diff
+    if warnings:
+        result["warnings"] = list(warnings)
+    return result
+
+
+def several(title, matches):
+    """The sentence for more than one match. `matches` are short descriptions, one each."""
+    return (
+        "%s is not unique: %d match (%s). Nothing was changed. Name the one you mean by its id, or rename or remove the others."
+        % (title, len(matches), "; ".join(matches))
+    )
+
+
+# --- waiting
+
+
+def wait_for(probe, what, timeout, log=None, sleep=None, clock=None):
+    """Call `probe` with growing pauses until it gives a result; it returns (result or None, what it saw)."""
+    sleep, clock = sleep or time.sleep, clock or time.monotonic
+    end = clock() + timeout
+    pause, last = FIRST_PAUSE, None
+    while True:
+        result, seen = probe()
+        if result is not None:
+            return result
+        if log and seen != last:
+            log("waiting for %s: %s" % (what, seen))
+        last = seen
+        left = end - clock()
+        if left <= 0:
+            raise Failure(
+                "Gave up waiting for %s after %d s; it was last seen as: %s. Running the task again goes on waiting."
+                % (what, timeout, seen)
+            )
+        sleep(min(pause, max(left, 0.001)))
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+# --- the life cycle
+
+
+class Adapter:
+    """What `converge` needs to know about one kind of resource. Adapters talk to the API; the rest is data."""
+
+    #: noun in messages, and key of the result
+    kind = "resource"
+    #: fields that cannot be changed after creation: {field: what the operator can do instead}
+    immutable = {}
+    #: fields whose values never appear in a diff
+    secrets = ()
+
+    def __init__(self, client, params, check_mode=False, log=None):
+        self.client = client
+        self.params = params
+        self.check_mode = check_mode
+        self.log = log or (lambda text: None)
+        self.actions = []
+        self.warnings = []
+
+    @property
+    def title(self):
+        return "%s %s" % (self.kind.replace("_", " "), self.params["name"])
+
+    def did(self, text):
+        """Note a step that was taken; the list is part of the result."""
+        self.actions.append(text)
+        self.log("%s: %s" % (self.title, text))
+
+    def validate(self):
+        """Refuse what can be known to be wrong without asking the API."""
+
+    def find(self):
+        """All resources that the parameters may mean, as the API gives them."""
+        raise NotImplementedError
+
+    def describe(self, raw):
+        """How one of several matches is told apart."""
+        return "id %s" % raw["id"]
+
+    def current(self, raw):
+        """The managed fields of an existing resource, normalised."""
+        raise NotImplementedError
+
+    def wanted(self, raw):
+        """The managed fields as they shall be, normalised; None leaves a field alone. `raw` is None before creation."""
+        raise NotImplementedError
+
+    def check_creation(self, wanted):
+        """Refuse a creation that must fail, with a better sentence than the API's. Runs in check mode, too."""
+
+    def check_update(self, raw, changes):
+        """Refuse an update that must fail or would do harm. Runs in check mode, too."""
+
+    def create(self, wanted):
+        raise NotImplementedError
+
+    def update(self, raw, changes, wanted):
+        """Apply `changes` ({field: (before, after)}) and return the resource as it is then."""
+        raise NotImplementedError
+
+    def delete(self, raw):
+        raise NotImplementedError
+
+    def settled(self, raw):
+        """(the resource when it is usable else None, what is seen now). Asked again until it is."""
+        return raw, "ready"
+
+    def vanished(self, raw):
+        """(True when a deleted resource has really gone else None, what is seen now)."""
+        return True, "gone"
+
+    def shape(self, raw):
+        """The resource as the module returns it."""
+        return raw
+
+
+def _only(adapter):
+    found = adapter.find()
+    if len(found) > 1:
+        raise Failure(several(adapter.title, [adapter.describe(one) for one in found]))
+    return found[0] if found else None
+
+
+def _create(adapter, wanted):
+    """Create once. If the answer was lost, look for the result before anything is sent again."""
+    for last_try in (False, True):
+        try:
+            return adapter.create(wanted)
+        except Ambiguous as lost:
+            adapter.warnings.append(
+                "The answer to creating %s was lost (%s), so it was looked for by name before going on."
+                % (adapter.title, lost)
+            )
+            try:
+                return wait_for(
+                    lambda: (_only(adapter), "not listed"),
+                    "%s to show up" % adapter.title,
+                    adapter.params.get("lookup_timeout") or 20,
+                    adapter.log,
+                )
+            except Failure as absent:
+                if "is not unique" in str(absent) or last_try:
+                    raise Failure(
+                        "Creating %s got no clear answer (%s) and it cannot be found. Run the task again in some minutes; it "
+                        "looks for the name first, so nothing is created twice. (%s)" % (adapter.title, lost, absent)
+                    )
+    raise AssertionError("not reached")
+
+
+def _settle(adapter, raw):
+    if not adapter.params.get("wait", True):
+        return raw
+    state = {"raw": raw}
+
+    def probe():
+        done, seen = adapter.settled(state["raw"])
+        return done, seen
+
+    return wait_for(probe, adapter.title, adapter.params.get("wait_timeout") or 600, adapter.log)
+
+
+def _present(adapter):
+    raw = _only(adapter)
+    if raw is None:
+        wanted = adapter.wanted(None)
+        adapter.check_creation(wanted)
+        diff = diff_of(adapter.title, {}, {k: v for k, v in wanted.items() if v is not None}, adapter.secrets)
+        if adapter.check_mode:
+            return outcome(adapter.kind, True, {}, diff, adapter.warnings, adapter.actions)
+        raw = _create(adapter, wanted)
+        adapter.did("created")
+        raw = _settle(adapter, raw)
+        # What was found after a lost answer, and what an API sets in a second step, may still differ.
+        left = differences(adapter.current(raw), adapter.wanted(raw))
+        if left and not set(left) & set(adapter.immutable):
+            raw = _settle(adapter, adapter.update(raw, left, adapter.wanted(raw)) or raw)
+        return _finish(adapter, True, raw, diff)
+
+    current, wanted = adapter.current(raw), adapter.wanted(raw)
+    changes = differences(current, wanted)
+    refused = [field for field in adapter.immutable if field in changes]
+    if refused:
+        raise Failure(
+            "%s exists and differs in what cannot be changed: %s. Nothing was changed."
+            % (
+                adapter.title,
+                "; ".join(
+                    "%s is %s, wanted is %s (%s)"
+                    % (field, json.dumps(changes[field][0]), json.dumps(changes[field][1]), adapter.immutable[field])
+                    for field in refused
+                ),
+            )
+        )
+    shown = {field: current.get(field) for field in wanted if wanted[field] is not None}
+    after = dict(shown, **{field: pair[1] for field, pair in changes.items()})
+    diff = diff_of(adapter.title, shown, after, adapter.secrets)
+    if changes:
+        adapter.check_update(raw, changes)
+    if adapter.check_mode:
+        return outcome(adapter.kind, bool(changes), adapter.shape(raw), diff, adapter.warnings, adapter.actions)
+    if changes:
+        raw = adapter.update(raw, changes, wanted) or raw
+    raw = _settle(adapter, raw)
+    return _finish(adapter, bool(changes), raw, diff)
+
+
+def _finish(adapter, changed, raw, diff):
+    if changed and adapter.params.get("wait", True):
+        left = sorted(differences(adapter.current(raw), adapter.wanted(raw)))
+        if left:
+            adapter.warnings.append(
+                "%s was accepted, but the API still reports other values for: %s." % (adapter.title, ", ".join(left))
+            )
+    return outcome(adapter.kind, changed, adapter.shape(raw), diff, adapter.warnings, adapter.actions)
+
+
+def _absent(adapter):
+    raw = _only(adapter)
+    if raw is None:
+        return outcome(adapter.kind, False, {}, diff_of(adapter.title, {}, {}), adapter.warnings, adapter.actions)
+    diff = diff_of(adapter.title, adapter.current(raw), {}, adapter.secrets)
+    if adapter.check_mode:
+        return outcome(adapter.kind, True, adapter.shape(raw), diff, adapter.warnings, adapter.actions)
+    try:
+        adapter.delete(raw)
+    except Gone:
+        # Somebody else was faster.
+        return outcome(adapter.kind, False, {}, diff_of(adapter.title, {}, {}), adapter.warnings, adapter.actions)
+    adapter.did("deleted")
+    if adapter.params.get("wait", True):
+        wait_for(
+            lambda: adapter.vanished(raw),
+            "%s to go" % adapter.title,
+            adapter.params.get("wait_timeout") or 600,
+            adapter.log,
+        )
+    return outcome(adapter.kind, True, adapter.shape(raw), diff, adapter.warnings, adapter.actions)
+
+
+def converge(adapter):
+    """Bring the resource to `state` and tell what was done. Raises `Failure` with a sentence."""
+    adapter.validate()
+    return _absent(adapter) if adapter.params["state"] == "absent" else _present(adapter)

@@ -1,0 +1,270 @@
+#!/usr/bin/python
+# Copyright (c) botops.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_checks
+short_description: Look at a host and say, point by point, what was expected and what is there
+version_added: 1.0.0
+description:
+  - Runs a list of read-only checks in one round trip. Nothing is ever changed.
+  - A check that fails does not fail the task, so that the whole list is seen; ask for RV(failed_checks).
+options:
+  checks:
+    description: What to look at. Exactly one of the keys beside O(checks[].id) and O(checks[].title) says how.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      id:
+        description: Short stable name of the check.
+        type: str
+        required: true
+      title:
+        description: What the check shows, as a sentence an operator understands.
+        type: str
+        required: true
+      unit:
+        description: systemd units and the ActiveState each must have, for example V(active).
+        type: dict
+      sshd:
+        description: Keywords of C(sshd -T) and the value each must have. Lower case.
+        type: dict
+      listening:
+        description: The only TCP and UDP ports that may be bound to an address other than loopback, as C(tcp/22).
+        type: list
+        elements: str
+      url:
+        description: Address that must answer 200 within O(checks[].timeout).
+        type: str
+      timeout:
+        description: Seconds that O(checks[].url) may take.
+        type: int
+        default: 5
+      certificate:
+        description: PEM file whose first certificate must stay valid for O(checks[].days).
+        type: path
+      days:
+        description: Days that O(checks[].certificate) must stay valid.
+        type: int
+        default: 14
+      mode:
+        description: Paths and the permissions that each must have at most, such as V('0600').
+        type: dict
+      command:
+        description: Command (no shell) that must succeed.
+        type: list
+        elements: str
+      match:
+        description: Regular expression that the standard output of O(checks[].command) must contain.
+        type: str
+        default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Looks and changes nothing, in check mode and outside it.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+author:
+  - botops.fleet contributors (@botops)
+"""
+
+EXAMPLES = r"""
+- name: Look at the firewall and at sshd
+  botops.fleet.host_checks:
+    checks:
+      - id: firewall
+        title: The firewall is on
+        command: [ufw, status]
+        match: "Status: active"
+      - id: sshd-root
+        title: Root cannot log in over SSH
+        sshd: {permitrootlogin: "no"}
+  register: seen
+"""
+
+RETURN = r"""
+results:
+  description: One entry a check, in the order given.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    id:
+      description: Name of the check.
+      type: str
+    title:
+      description: What it shows.
+      type: str
+    passed:
+      description: Whether what was expected is there.
+      type: bool
+    expected:
+      description: What was expected.
+      type: str
+    actual:
+      description: What is there.
+      type: str
+failed_checks:
+  description: The ids of the checks that did not pass.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import os
+import re
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+
+from ansible.module_utils.basic import AnsibleModule
+
+KINDS = ("unit", "sshd", "listening", "url", "certificate", "mode", "command")
+TCP_LISTEN, UDP_OPEN = "0A", "07"
+
+
+def run(module, *argv):
+    status, out, err = module.run_command(list(argv))
+    return status, out, (err or out).strip().splitlines()[-1:] or [""]
+
+
+def unit(module, wanted, spec):
+    found = {name: run(module, "systemctl", "show", "-P", "ActiveState", name)[1].strip() or "unknown" for name in wanted}
+    return compare(wanted, found)
+
+
+def sshd(module, wanted, spec):
+    status, out, last = run(module, "sshd", "-T")
+    if status:
+        return False, describe(wanted), "sshd -T: " + last[0]
+    effective = {}
+    for line in out.splitlines():
+        keyword, _unused, value = line.partition(" ")
+        effective.setdefault(keyword, value)
+    return compare(wanted, {keyword: effective.get(keyword, "not known") for keyword in wanted})
+
+
+def compare(wanted, found):
+    wrong = {name: value for name, value in found.items() if str(value).lower() != str(wanted[name]).lower()}
+    return not wrong, describe(wanted), describe(wrong or found)
+
+
+def describe(pairs):
+    return ", ".join("%s=%s" % pair for pair in sorted(pairs.items()))
+
+
+def is_loopback(address):
+    """`address` as in /proc/net/*: hexadecimal, each 32-bit word in host order."""
+    packed = b"".join(bytes.fromhex(address[start : start + 8])[::-1] for start in range(0, len(address), 8))
+    if len(packed) == 4:
+        return packed[0] == 127
+    return packed in (socket.inet_pton(socket.AF_INET6, "::1"),) or (packed[:12] == b"\0" * 10 + b"\xff\xff" and packed[12] == 127)
+
+
+def bound(table, protocol, state):
+    with open(table) as handle:
+        for line in handle.readlines()[1:]:
+            fields = line.split()
+            address, _unused, port = fields[1].partition(":")
+            if fields[3] == state and not is_loopback(address):
+                yield "%s/%d" % (protocol, int(port, 16))
+
+
+def listening(module, wanted, spec):
+    found = set()
+    for suffix in ("", "6"):
+        for protocol, state in (("tcp", TCP_LISTEN), ("udp", UDP_OPEN)):
+            table = "/proc/net/" + protocol + suffix
+            if os.path.exists(table):
+                found.update(bound(table, protocol, state))
+    return found <= set(wanted), "at most " + ", ".join(wanted), ", ".join(sorted(found)) or "nothing"
+
+
+def url(module, wanted, spec):
+    started = time.monotonic()
+    # The name and the issuer are the certificate check's business; this asks whether the address answers.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with urllib.request.urlopen(wanted, timeout=spec["timeout"], context=context) as answer:
+            status = answer.status
+    except urllib.error.HTTPError as error:
+        status = error.code
+    except (OSError, ValueError) as error:
+        return False, "200 from " + wanted, str(getattr(error, "reason", error))
+    return status == 200, "200 from " + wanted, "%d in %d ms" % (status, (time.monotonic() - started) * 1000)
+
+
+def certificate(module, wanted, spec):
+    expected = "%s valid for %d days or more" % (wanted, spec["days"])
+    status, out, last = run(module, "openssl", "x509", "-noout", "-enddate", "-in", wanted)
+    if status:
+        return False, expected, last[0]
+    end = ssl.cert_time_to_seconds(out.strip().partition("=")[2])
+    left = (end - time.time()) / 86400
+    return left >= spec["days"], expected, "%.1f days left" % left
+
+
+def mode(module, wanted, spec):
+    found = {}
+    for path in wanted:
+        found[path] = "%04o" % (os.stat(path).st_mode & 0o7777) if os.path.exists(path) else "missing"
+    passed = all(value != "missing" and not int(value, 8) & ~int(str(wanted[path]), 8) for path, value in found.items())
+    return passed, "at most " + describe(wanted), describe(found)
+
+
+def command(module, wanted, spec):
+    expected = "`%s` succeeds" % " ".join(wanted) + (" and says %s" % spec["match"] if spec["match"] else "")
+    status, out, last = run(module, *wanted)
+    if status:
+        return False, expected, "it ended with %d: %s" % (status, last[0])
+    found = re.search(spec["match"], out, re.MULTILINE)
+    return bool(found), expected, found.group(0) if found and found.group(0) else (out.strip().splitlines() or ["it said nothing"])[0]
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "checks": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "id": {"type": "str", "required": True},
+                    "title": {"type": "str", "required": True},
+                    "unit": {"type": "dict"},
+                    "sshd": {"type": "dict"},
+                    "listening": {"type": "list", "elements": "str"},
+                    "url": {"type": "str"},
+                    "timeout": {"type": "int", "default": 5},
+                    "certificate": {"type": "path"},
+                    "days": {"type": "int", "default": 14},
+                    "mode": {"type": "dict"},
+                    "command": {"type": "list", "elements": "str"},
+                    "match": {"type": "str", "default": ""},
+                },
+                "mutually_exclusive": [KINDS],
+                "required_one_of": [KINDS],
+            },
+        },
+        supports_check_mode=True,
+    )
+    results = []
+    for spec in module.params["checks"]:
+        kind = next(name for name in KINDS if spec[name] is not None)
+        try:
+            passed, expected, actual = globals()[kind](module, spec[kind], spec)
+        except (OSError, ValueError, KeyError) as error:
+            passed, expected, actual = False, kind, "could not be looked at: %s" % error
+        results.append({"id": spec["id"], "title": spec["title"], "passed": passed, "expected": expected, "actual": actual})
+    module.exit_json(changed=False, results=results, failed_checks=[result["id"] for result in results if not result["passed"]])
+
+
+if __name__ == "__main__":
+    main()

