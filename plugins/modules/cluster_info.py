@@ -39,7 +39,7 @@ EXAMPLES = r"""
 RETURN = r"""
 info:
   description:
-    - C(machine_id), C(interfaces) (name, mac, networks), C(authkey_digest), C(floating) (per address C(held) and C(answered_by)),
+    - C(interfaces) (name, mac, networks), C(authkey_digest), C(floating) (per address C(held) and C(answered_by)),
       C(units) (state of corosync, pacemaker, corosync-qdevice and corosync-qnetd), C(fence_tests), C(epoch).
   type: dict
   returned: always
@@ -119,7 +119,6 @@ def main():
     except ValueError:
         tests = {}
     info = {
-        "machine_id": read("/etc/machine-id").decode().strip(),
         "interfaces": links,
         "authkey_digest": hashlib.sha256(key).hexdigest() if key else "",
         "floating": {address: floating(links, address) for address in module.params["floating_addresses"]},

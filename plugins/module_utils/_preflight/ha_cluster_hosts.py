@@ -19,23 +19,29 @@ def check(values):
     ]
 
 
+# Interfaces that software makes, with hardware addresses that may repeat from host to host.
+MADE = ("docker", "br-", "veth", "virbr", "tun", "tap", "wg", "cni", "lxc", "dummy")
+
+
+def hardware(info):
+    links = (link for link in info["interfaces"] if not link["name"].startswith(MADE) and link["networks"])
+    return {link["mac"] for link in links if link["mac"].replace(":", "").strip("0")}
+
+
 def check_same_machine(hosts, witnesses):
     seen = {}
     for name in sorted(hosts):
-        machine = hosts[name]["info"]["machine_id"]
-        if machine and machine in seen:
-            other = seen[machine]
+        for mac in sorted(hardware(hosts[name]["info"])):
+            other = seen.setdefault(mac, name)
+            if other == name:
+                continue
             if (name in witnesses) != (other in witnesses):
                 yield (
-                    f"{other} and {name} are one machine (the same machine-id): a witness on a member's host is lost together with "
-                    "that member. Use a third host."
+                    f"{other} and {name} are one machine (both have the interface {mac}): a witness on a member's host is lost "
+                    "together with that member. Use a third host."
                 )
             else:
-                yield (
-                    f"{other} and {name} are one machine, or one was cloned from the other (the same /etc/machine-id). For a clone: "
-                    "remove /etc/machine-id there, run systemd-machine-id-setup and reboot."
-                )
-        seen[machine] = name
+                yield f"{other} and {name} are one machine (both have the interface {mac}): each member needs a host of its own."
 
 
 def check_clocks(hosts, limit):
