@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import declare
+from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import declare, status
 
 
 class FilterModule:
@@ -15,5 +15,9 @@ class FilterModule:
             "cluster_fencing_files": declare.fencing_files,
             "cluster_cib": declare.cib,
             "cluster_device_digests": declare.device_digests,
+            "cluster_fencing_levels": declare.fencing_levels,
+            "cluster_records": declare.merge_records,
             "cluster_requests": declare.requests,
+            "cluster_table": status.choose,
+            "cluster_test_report": declare.test_report,
         }

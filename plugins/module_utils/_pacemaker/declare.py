@@ -202,6 +202,32 @@ def device_digests(fencing):
     return found
 
 
+def merge_records(known, results=()):
+    """The newest record of each member's fencing test, out of what the members have and what was tested just now."""
+    merged = {}
+    fresh = {result["target"]: result["record"] for result in results if result.get("record")}
+    for records in [*known, fresh]:
+        for node, record in (records or {}).items():
+            if node not in merged or record.get("epoch", 0) >= merged[node].get("epoch", 0):
+                merged[node] = record
+    return merged
+
+
+def test_report(results):
+    """One line a member, from what cluster_fence_test answered."""
+    lines = []
+    for result in results:
+        record = result.get("record")
+        if not record:
+            lines.append("%s: not tested: %s" % (result["target"], result.get("skipped_because")))
+        elif record["result"] == "ok":
+            lines.append("%s: ok, off after %.1f s, back in the cluster after %.1f s (by %s)" % (
+                result["target"], record["seconds"], record["return_seconds"], record["by"]))
+        else:
+            lines.append("%s: FAILED: %s" % (result["target"], record["why"]))
+    return lines
+
+
 # --- certificates -----------------------------------------------------------------------------------------
 
 

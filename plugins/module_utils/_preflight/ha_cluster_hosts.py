@@ -8,6 +8,8 @@ import datetime
 import ipaddress
 import time
 
+from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import declare
+
 
 def check(values):
     hosts = {name: seen for name, seen in values["hosts"].items() if seen and "info" in seen}
@@ -88,11 +90,7 @@ def check_tests(hosts, values):
         return
     now, limit = time.time(), values["ha_cluster_fence_test_max_age_days"]
     # A test is recorded on every member; the newest record that any reached member has counts.
-    records = {}
-    for name in values["members"]:
-        for node, record in (hosts.get(name, {}).get("info", {}).get("fence_tests") or {}).items():
-            if node not in records or record.get("epoch", 0) > records[node].get("epoch", 0):
-                records[node] = record
+    records = declare.merge_records(hosts[name]["info"]["fence_tests"] for name in values["members"] if name in hosts)
     for node in values["members"]:
         record = records.get(node)
         then = "Run with -e ha_cluster_automatic=false, then playbooks/fence_test.yml; after that automatic failover is allowed."
