@@ -163,8 +163,9 @@ class Test:
             if node and node["online"]:
                 return "", fenced, time.monotonic() - started
             time.sleep(1)
-        return "%s was switched off and did not come back within %d s" % (
-            self.target, self.module.params["return_seconds"]), fenced, 0
+        where = "corosync is there, Pacemaker is not" if self.membership()[0] else "nothing is heard of it"
+        return "%s was switched off and did not come back within %d s (%s)" % (
+            self.target, self.module.params["return_seconds"], where), fenced, 0
 
     def run(self):
         original = self.command("cibadmin", "--query", *SCOPE)

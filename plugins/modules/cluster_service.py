@@ -85,6 +85,8 @@ from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths impo
 
 
 class Member:
+    stale = False  # a unit's file is newer than what systemd has read
+
     def __init__(self, module):
         self.module, self.actions = module, []
 
@@ -97,7 +99,7 @@ class Member:
     def act(self, text, *argv):
         self.actions.append(text)
         if argv and not self.module.check_mode:
-            self.systemd(*argv) if argv[0] == "systemctl" else self.command(*argv)
+            (self.systemd if argv[0] == "systemctl" else self.command)(*argv)
 
     def systemd(self, *argv):
         """A failed start explains itself with the end of its journal."""
@@ -107,10 +109,11 @@ class Member:
             self.module.fail_json(msg="`%s` failed: %s\n%s" % (" ".join(argv), err.strip(), (journal or "").strip()))
 
     def units(self, *names):
-        out = self.command("systemctl", "show", "--property=Id,ActiveState,UnitFileState", *names) or ""
+        out = self.command("systemctl", "show", "--property=Id,ActiveState,UnitFileState,NeedDaemonReload", *names) or ""
         found = {}
         for block in out.split("\n\n"):
             pairs = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+            self.stale = self.stale or pairs.get("NeedDaemonReload") == "yes"
             found[pairs.get("Id", "").partition(".service")[0]] = (
                 pairs.get("ActiveState") == "active", pairs.get("UnitFileState") == "enabled")
         return found
@@ -224,6 +227,8 @@ def converge(module):
     with open(COROSYNC_CONF, encoding="utf-8") as stream:
         wanted = corosync.parse(stream.read())
     units = member.units(*names)
+    if member.stale:
+        member.act("systemd reads its units again", "systemctl", "daemon-reload")
     keys, restarted = ([], False)
     if units["corosync"][0]:
         keys, restarted = member.agree(wanted)
