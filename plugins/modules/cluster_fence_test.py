@@ -160,7 +160,9 @@ class Test:
         while time.monotonic() < deadline:
             seen = self.cluster()
             node = (seen or {"nodes": {}})["nodes"].get(self.target)
-            if node and node["online"]:
+            joined, count = self.membership()
+            # Pacemaker may still believe in the member that was switched off: it has to have joined once more.
+            if joined and count > before and node and node["online"]:
                 return "", fenced, time.monotonic() - started
             time.sleep(1)
         where = "corosync is there, Pacemaker is not" if self.membership()[0] else "nothing is heard of it"
