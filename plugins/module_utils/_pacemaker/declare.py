@@ -294,7 +294,11 @@ def cib(values):
     return {
         "resources": resources,
         "groups": values["ha_cluster_groups"],
-        "constraints": values["ha_cluster_constraints"],
+        # A device waits on another member than its target: when the target is lost, no device has to be moved first.
+        "constraints": [
+            {"type": "location", "resource": device_id(device), "node": device["node"], "score": "-INFINITY"}
+            for device in fencing if device.get("node") and len(names) > 1
+        ] + values["ha_cluster_constraints"],
         "properties": properties,
         "resource_defaults": defaults,
         "fencing_topology": levels,
