@@ -30,6 +30,10 @@ options:
     type: list
     elements: str
     default: []
+  verify:
+    description: Wait for the members even when nothing was changed here, because something else just was.
+    type: bool
+    default: false
   forget:
     description: Make the cluster forget members that are in neither the configuration nor the cluster. On one node only.
     type: bool
@@ -243,7 +247,7 @@ def converge(module):
         elif name == "corosync-qdevice" and (p["restart_qdevice"] or corosync.touches_qdevice(keys)):
             member.act("corosync-qdevice restarts", "systemctl", "restart", name + ".service")
     if not module.check_mode:
-        if member.actions:
+        if member.actions or p["verify"]:
             member.wait(set(p["members"]), p["wait_seconds"])
         if member.maintained:
             member.maintenance(False)
@@ -263,6 +267,7 @@ def main():
             "restart_qdevice": {"type": "bool", "default": False},
             "allow_restart": {"type": "bool", "default": False},
             "members": {"type": "list", "elements": "str", "default": []},
+            "verify": {"type": "bool", "default": False},
             "forget": {"type": "bool", "default": False},
             "maintenance": {"type": "bool"},
             "wait_seconds": {"type": "int", "default": 90},
