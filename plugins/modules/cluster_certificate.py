@@ -84,6 +84,7 @@ import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.certificates import der, fields, pem
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import NODE_DB, WITNESS_DB
 

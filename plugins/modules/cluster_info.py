@@ -54,6 +54,7 @@ import json
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import arp
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import AUTHKEY, FENCE_TESTS
 

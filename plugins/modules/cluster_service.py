@@ -84,6 +84,7 @@ import time
 import xml.etree.ElementTree as ET
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import corosync
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import COROSYNC_CONF
 

@@ -49,6 +49,7 @@ table:
 import json
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import status
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import FENCE_TESTS
 

@@ -178,6 +178,7 @@ import time
 import xml.etree.ElementTree as ET
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import cib
 
 EMPTY = "<cib><configuration><crm_config/><nodes/><resources/><constraints/></configuration><status/></cib>"

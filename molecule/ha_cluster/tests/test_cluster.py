@@ -7,6 +7,7 @@ import re
 import time
 
 import pytest
+
 from conftest import FLOATING, MEMBERS, answers, docker, until
 
 SECRET_WORDS = re.compile(r"passw[a-z]*=\S", re.IGNORECASE)

@@ -35,7 +35,7 @@ def answered_by(interface, address, seconds=0.6, tries=2):
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP)) as raw:
         raw.bind((interface, 0))
         probe = frame(raw.getsockname()[4], address)
-        for unused in range(tries):
+        for _try in range(tries):
             raw.send(probe)
             deadline = time.monotonic() + seconds / tries
             while True:
