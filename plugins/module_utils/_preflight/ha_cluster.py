@@ -259,6 +259,19 @@ def check_rest(values):
     key = values["ha_cluster_authkey"]
     if key and len(key) < 128:
         yield f"ha_cluster_authkey has {len(key)} characters: corosync wants 128 to 4096, all of them secret."
+    users = [
+        (f"ha_cluster_fencing[{index}]", device) for index, device in enumerate(values["ha_cluster_fencing"])
+        if device["agent"] == "fence_do"
+    ] + [
+        (f"ha_cluster_resources[{index}]", resource) for index, resource in enumerate(values["ha_cluster_resources"])
+        if resource["agent"] == "ocf:botops:do-reserved-ip"
+    ]
+    for where, user in users:
+        if not values["ha_cluster_do_token"] and not (user.get("options") or {}).get("token_file"):
+            yield f"{where}: DigitalOcean's API needs a token: set ha_cluster_do_token from the vault."
+        for node, plug in sorted((user.get("plugs") or {}).items()):
+            if not str(plug).isdigit():
+                yield f"{where}.plugs.{node} is {plug!r}: write the droplet's number (id), not its name."
     hook = values["ha_cluster_alert_hook"]
     if hook and not hook.startswith("/"):
         yield f"ha_cluster_alert_hook is {hook!r}: write the absolute path of a program on the members."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import declare
 from ansible_collections.botops.fleet.plugins.module_utils._preflight import ha_cluster, ha_cluster_hosts
 
@@ -24,7 +25,7 @@ def values(**changes):
         "ha_cluster_constraints": [{"type": "location", "resource": "g", "node": "a"}], "ha_cluster_properties": {},
         "ha_cluster_resource_defaults": {}, "ha_cluster_token_ms": 3000, "ha_cluster_consensus_ms": 0,
         "ha_cluster_qdevice_timeout_ms": 10000, "ha_cluster_qdevice_sync_timeout_ms": 20000, "ha_cluster_monitor_seconds": 2,
-        "ha_cluster_stonith_timeout_seconds": 60, "ha_cluster_alert_hook": "", "ha_cluster_authkey": "", **changes,
+        "ha_cluster_stonith_timeout_seconds": 60, "ha_cluster_alert_hook": "", "ha_cluster_authkey": "", "ha_cluster_do_token": "", **changes,
     }
 
 
@@ -89,6 +90,9 @@ CASES = [
     ({"ha_cluster_alert_hook": "notify"}, "write the absolute path of a program"),
     ({"ha_cluster_properties": {"stonith-enabled": False}}, "without fencing a bot runs twice"),
     ({"ha_cluster_properties": {"no-quorum-policy": "ignore"}}, "a member without quorum has to stop"),
+    ({"ha_cluster_fencing": [{"agent": "fence_do", "plugs": {"a": 1, "b": 2}}]}, "set ha_cluster_do_token from the vault"),
+    ({"ha_cluster_fencing": [{"agent": "fence_do", "plugs": {"a": "alpha", "b": 2}}], "ha_cluster_do_token": "t"},
+     "ha_cluster_fencing[0].plugs.a is 'alpha': write the droplet's number"),
     ({"ha_cluster_fence_test_max_age_days": 0}, "ha_cluster_fence_test_max_age_days is 0"),
 ]
 

@@ -6,9 +6,10 @@ import copy
 import xml.etree.ElementTree as ET
 
 import pytest
-from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import cib
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import cib
 
 EMPTY = (
     "<cib><configuration><crm_config><cluster_property_set id='cib-bootstrap-options'>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import corosync
 
 CONF = """

@@ -7,6 +7,7 @@ import json
 import subprocess
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import declare
 
 BMC = {"node": "a", "agent": "fence_ipmilan", "options": {"ip": "192.0.2.1"}, "secrets": {"password": "hunter2"}}
