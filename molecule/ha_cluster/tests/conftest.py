@@ -37,6 +37,11 @@ class Pair:
         """Inside the container: works whatever state its network or sshd is in."""
         return docker("exec", self.container(name), "sh", "-c", command)
 
+    def freeze(self, name: str) -> float:
+        """Hung, not dead: it would go on where it stopped if anybody let it."""
+        docker("pause", self.container(name))
+        return time.monotonic()
+
     @staticmethod
     def container(name: str) -> str:
         return f"botops-{GROUP}-{name}"
@@ -55,8 +60,8 @@ class Pair:
         """Who runs the worker, asked of the processes and not of the cluster."""
         found = []
         for name in MEMBERS:
-            running = docker("inspect", "-f", "{{.State.Running}}", self.container(name)).strip() == "true"
-            if running and self.run(name, "pgrep -fc '[h]ttp.server 8080' || true").strip() != "0":
+            state = docker("inspect", "-f", "{{.State.Status}}", self.container(name)).strip()
+            if state == "running" and self.run(name, "pgrep -fc '[h]ttp.server 8080' || true").strip() != "0":
                 found.append(name)
         return found
 
@@ -81,9 +86,9 @@ class Pair:
         }
         argv = ["ansible-playbook", "-i", f"{ephemeral}/inventory", str(PROJECT / playbook), *options]
         argv += ["-e", json.dumps({"molecule_ephemeral_directory": ephemeral})]
-        done = subprocess.run(argv, text=True, capture_output=True, env=environment, check=False)
+        done = subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, check=False)
         if check:
-            assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+            assert done.returncode == 0, done.stdout[-5000:]
         return done
 
     def settle(self, seconds: float = 60) -> str:
