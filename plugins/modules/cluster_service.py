@@ -21,6 +21,10 @@ options:
     description: The member's certificate changed. Only corosync-qdevice is restarted; the members' own votes keep the quorum.
     type: bool
     default: false
+  reload:
+    description: The members' key changed. Where corosync runs, it reads its configuration again.
+    type: bool
+    default: false
   allow_restart:
     description: Allow the restart of corosync and pacemaker. Resources keep running unmanaged meanwhile.
     type: bool
@@ -237,6 +241,8 @@ def converge(module):
     keys, restarted = ([], False)
     if units["corosync"][0]:
         keys, restarted = member.agree(wanted)
+        if p["reload"] and not keys:
+            member.act("corosync takes the new key in", "corosync-cfgtool", "-R")
     if restarted and not module.check_mode:
         units = member.units(*names)
     for name in names:
@@ -266,6 +272,7 @@ def main():
         argument_spec={
             "qdevice": {"type": "bool", "default": True},
             "restart_qdevice": {"type": "bool", "default": False},
+            "reload": {"type": "bool", "default": False},
             "allow_restart": {"type": "bool", "default": False},
             "members": {"type": "list", "elements": "str", "default": []},
             "verify": {"type": "bool", "default": False},

@@ -151,7 +151,8 @@ def test_wrong_options(cloud, token, options, sentence):
 
 def agent(cloud, token, tmp_path, action, own, address, **more):
     environment = {
-        "PATH": os.environ["PATH"], "PYTHONPATH": str(FILES), "PYTHONDONTWRITEBYTECODE": "1", "BOTOPS_DO_PAUSE": "0.05", "HA_RSCTMP": str(tmp_path / f"run-{own}"),
+        "PATH": os.environ["PATH"], "PYTHONPATH": str(FILES), "PYTHONDONTWRITEBYTECODE": "1", "BOTOPS_DO_PAUSE": "0.05",
+        "HA_RSCTMP": str(tmp_path / f"run-{own}"),
         "OCF_RESOURCE_INSTANCE": "address:0", "OCF_RESKEY_ip": address, "OCF_RESKEY_droplet_id": str(own), "OCF_RESKEY_wait_seconds": "4",
         "OCF_RESKEY_api_url": cloud.url, "OCF_RESKEY_token_file": str(token), **more,
     }
