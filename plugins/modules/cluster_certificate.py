@@ -88,7 +88,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.certificates import der, fields, pem
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import NODE_DB, WITNESS_DB
 
-AUTHORITY, SERVER, MEMBER = "QNet CA", "QNetd Cert", "Cluster Cert"
+AUTHORITY = "QNet CA"
+SERVER = "QNetd Cert"
+MEMBER = "Cluster Cert"
 MONTHS = "120"
 RENEW_SECONDS = 30 * 86400
 
