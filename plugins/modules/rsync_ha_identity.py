@@ -59,7 +59,7 @@ public_key:
   type: str
   returned: always
 host_keys:
-  description: The host's own public keys, the most wanted first.
+  description: The host's own public keys, the one that Litestream is shown first.
   type: list
   elements: str
   returned: always
@@ -72,7 +72,8 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 
-PREFERRED = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
+# Where a host has several, Litestream is shown the first of these.
+PREFERRED = ("ecdsa-sha2-nistp256", "ssh-ed25519", "ssh-rsa")
 HOME = "/var/lib/botops/rsync_ha"
 
 
@@ -96,7 +97,7 @@ def public_key(path):
 def complaints(bots, min_free_mb):
     found = []
     for bot in bots:
-        for directory, names, files in os.walk(bot["directory"]):
+        for directory, _names, files in os.walk(bot["directory"]):
             for name in sorted(files):
                 path = os.path.join(directory, name)
                 relative = os.path.relpath(path, bot["directory"])

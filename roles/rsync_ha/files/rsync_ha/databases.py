@@ -167,6 +167,7 @@ def compare(old: str, new: str, sample: int = 20) -> dict:
                 result[name] = {"rows": rows, "only_here": rows, "changed_here": 0, "examples": []}
                 continue
             columns = connection.execute(f"pragma main.table_info({table})").fetchall()
+            names = [column[1] for column in columns]
             keys = [quoted(column[1]) for column in sorted(columns, key=lambda column: column[5]) if column[5]]
             listed = ", ".join(keys) or ", ".join(quoted(column[1]) for column in columns)
             everything = ", ".join(quoted(column[1]) for column in columns)
@@ -178,7 +179,7 @@ def compare(old: str, new: str, sample: int = 20) -> dict:
                 "rows": rows,
                 "only_here": only_here,
                 "changed_here": different - only_here,
-                "examples": [list(map(str, row)) for row in connection.execute(f"{only} limit {sample}")],
+                "examples": [dict(zip(names, map(str, row))) for row in connection.execute(f"{differ} limit {sample}")],
             }
         return result
     finally:

@@ -2,81 +2,201 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import http.client
 import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 
-from .common import LITESTREAM, Bot, Era, Refused, as_user, last_words, make_for_bot, run
+from .common import LITESTREAM, Bot, Era, Refused, as_user, last_words, make_for_bot, own_by_bot, read_json, run, write_json
 
 LTX = re.compile(r"^([0-9a-f]{16})-([0-9a-f]{16})\.ltx$")
 KEY = "/etc/botops/rsync_ha/id_ed25519"
 
 
-def database_entry(bot: Bot, era: Era, relative: str, replica: dict) -> dict:
-    config = bot.config
-    interval = f"{config['sync_interval_ms']}ms"
-    return {
-        "path": str(bot.directory / relative),
-        "meta-path": str(bot.meta(era) / relative),
-        "monitor-interval": f"{max(50, config['sync_interval_ms'] // 2)}ms",
-        # A snapshot an era is what a restore needs; more of them shorten it.
-        "snapshot": {"interval": f"{config['snapshot_hours']}h", "retention": f"{config['retention_hours']}h"},
-        "replica": {"sync-interval": interval, **replica},
-    }
+# --- segments -------------------------------------------------------------------------------------------------
+#
+# While Litestream runs, its read transaction keeps the WAL from starting over. While it does not run and the bot writes,
+# SQLite may checkpoint and start the WAL over, and what was written in between is nowhere Litestream looks: its next
+# start would go on with a replica that lacks it. So a start goes on only where the files are exactly as they were left;
+# otherwise it begins a new segment, which starts with a snapshot.
 
 
-def sftp_replica(bot: Bot, era: Era, relative: str, host_key: str) -> dict:
-    peer = bot.config["peer"]
-    address = f"[{peer['address']}]" if ":" in peer["address"] else peer["address"]
-    return {
-        "type": "sftp",
-        "host": f"{address}:{peer['port']}",
-        "user": bot.config["sftp_user"],
-        "key-path": str(bot.run / "litestream" / "key"),
-        "host-key": host_key,
-        "path": f"/{bot.name}/{era.id}/{relative}",
-    }
+def signature(path: pathlib.Path) -> list:
+    found: list = []
+    for suffix in ("", "-wal"):
+        try:
+            with open(str(path) + suffix, "rb") as stream:
+                info = os.fstat(stream.fileno())
+                found += [info.st_ino, info.st_size, info.st_mtime_ns, stream.read(32).hex()]
+        except FileNotFoundError:
+            found.append(None)
+    return found
 
 
-def write_config(bot: Bot, era: Era, databases: list[str], host_key: str) -> pathlib.Path:
-    """JSON is YAML. The private key is not in it: Litestream reads it from a file that only the bot's user can read."""
-    home = make_for_bot(bot, bot.run / "litestream")
-    key = home / "key"
-    if not key.exists():
-        secret = pathlib.Path(bot.config.get("key", KEY)).read_bytes()
-        with open(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as stream:
-            if os.geteuid() == 0:
-                account = bot.account()
-                os.fchown(stream.fileno(), account.pw_uid, account.pw_gid)
-            stream.write(secret)
-    # Root's parents, the bot's leaf: Litestream keeps what it has read of the WAL there.
-    make_for_bot(bot, bot.meta(era))
-    text = {
-        "socket": {"enabled": True, "path": str(home / "socket"), "permissions": 0o600},
-        "logging": {"type": "json", "level": "info"},
-        "shutdown-sync-timeout": "5s",
-        "dbs": [database_entry(bot, era, name, sftp_replica(bot, era, name, host_key)) for name in databases],
-    }
-    path = bot.run / "litestream.yml"
-    path.write_text(json.dumps(text, indent=1) + "\n")
-    return path
+@dataclasses.dataclass
+class Segment:
+    """One unbroken piece of a database's history within an era."""
+
+    bot: Bot
+    era: Era
+    relative: str
+    number: int = 0
+
+    @property
+    def source(self) -> pathlib.Path:
+        return self.bot.directory / self.relative
+
+    @property
+    def book(self) -> pathlib.Path:
+        digest = hashlib.sha256(self.relative.encode()).hexdigest()[:12]
+        return self.bot.root / "state" / f"{self.bot.name}-{digest}.json"
+
+    @property
+    def meta(self) -> pathlib.Path:
+        return self.bot.meta(self.era) / f"{self.number:04d}" / self.relative
+
+    @property
+    def home(self) -> pathlib.Path:
+        return self.bot.run / "litestream" / self.book.stem
+
+    @property
+    def config(self) -> pathlib.Path:
+        return self.bot.run / (self.book.stem + ".yml")
+
+    def last(self) -> dict:
+        known = read_json(self.book)
+        return known if known.get("era") == self.era.id else {}
+
+    def open(self) -> Segment:
+        """Go on where the last one was closed and nothing was written since; else begin the next one."""
+        last = self.last()
+        self.number = last.get("segment", 0)
+        if not (self.number and self.untouched()):
+            # Litestream's own notes of the segment that ended.
+            shutil.rmtree(self.meta, ignore_errors=True)
+            self.number += 1
+        write_json(self.book, {"era": self.era.id, "database": self.relative, "segment": self.number, "closed": None})
+        return self
+
+    def untouched(self) -> bool:
+        closed = self.last().get("closed")
+        return bool(closed) and closed["signature"] == signature(self.source)
+
+    def close(self, replicated: int) -> None:
+        """Litestream has ended in good order."""
+        closed = {"txid": newest_txid(self.meta), "replicated": replicated, "signature": signature(self.source)}
+        write_json(self.book, {"era": self.era.id, "database": self.relative, "segment": self.number, "closed": closed})
+
+    # --- configuration
+
+    def entry(self, replica: dict) -> dict:
+        config = self.bot.config
+        return {
+            "path": str(self.source),
+            "meta-path": str(self.meta),
+            "monitor-interval": f"{max(50, config['sync_interval_ms'] // 2)}ms",
+            "replica": {"sync-interval": f"{config['sync_interval_ms']}ms", **replica},
+        }
+
+    def sftp(self, host_key: str) -> dict:
+        peer = self.bot.config["peer"]
+        address = f"[{peer['address']}]" if ":" in peer["address"] else peer["address"]
+        return {
+            "type": "sftp",
+            "host": f"{address}:{peer['port']}",
+            "user": self.bot.config["sftp_user"],
+            "key-path": str(self.home / "key"),
+            "host-key": host_key,
+            "path": f"/{self.bot.name}/{self.era.id}/{self.number:04d}/{self.relative}",
+        }
+
+    def write_config(self, host_key: str) -> None:
+        """JSON is YAML. The private key is not in it: Litestream reads it from a file that only the bot's user can read."""
+        bot = self.bot
+        make_for_bot(bot, bot.run / "litestream")
+        home = make_for_bot(bot, self.home)
+        key = home / "key"
+        if not key.exists():
+            secret = pathlib.Path(bot.config.get("key", KEY)).read_bytes()
+            with open(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as stream:
+                own_by_bot(bot, key)
+                stream.write(secret)
+        # Root's parents, the bot's leaf: Litestream keeps what it has read of the WAL there.
+        make_for_bot(bot, self.meta)
+        text = {
+            "socket": {"enabled": True, "path": str(home / "socket"), "permissions": 0o600},
+            "logging": {"type": "json", "level": "warn"},
+            "snapshot": {"interval": f"{bot.config['snapshot_hours']}h", "retention": f"{bot.config['retention_hours']}h"},
+            "shutdown-sync-timeout": "5s",
+            "dbs": [self.entry(self.sftp(host_key))],
+        }
+        self.config.write_text(json.dumps(text, indent=1) + "\n")
+
+    # --- running
+
+    def command(self, *words: str) -> list[str]:
+        return [LITESTREAM, *words, "-no-expand-env", "-config", str(self.config)]
+
+    def start(self) -> subprocess.Popen:
+        (self.home / "socket").unlink(missing_ok=True)
+        return subprocess.Popen(self.command("replicate"), stdin=subprocess.DEVNULL, cwd="/", **as_user(self.bot))
+
+    def accepts(self, host_key: str) -> tuple[bool, str]:
+        """Whether the peer shows this key to Litestream. It has several, and which one is shown is not ours to choose."""
+        self.write_config(host_key)
+        done = run([*self.command("ltx"), str(self.source)], timeout=8, cwd="/", **as_user(self.bot))
+        return done.returncode == 0, last_words(done)
+
+    def sync(self, timeout: int) -> tuple[int, int]:
+        """Have everything that is committed now sent; return the local and the replicated transaction id."""
+        connection = Socket(self.home / "socket", timeout + 1)
+        body = json.dumps({"path": str(self.source), "wait": True, "timeout": timeout})
+        try:
+            connection.request("POST", "/sync", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            told = json.loads(answer.read() or b"{}")
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise OSError(told.get("error") or f"HTTP {answer.status}")
+        return told["txid"], told["replicated_txid"]
+
+    def send_rest(self, host_key: str, timeout: float) -> None:
+        """One run that ends when everything is on the peer."""
+        self.write_config(host_key)
+        done = run(self.command("replicate", "-once"), timeout=timeout, cwd="/", **as_user(self.bot))
+        if done.returncode:
+            raise OSError(f"the last transactions of {self.relative} cannot be sent: {last_words(done)}")
+        end = newest_txid(self.meta)
+        self.close(end)
+
+    def capture_tail(self, scratch: pathlib.Path) -> int:
+        """Read what is left in the WAL of a database that nobody writes; return its newest transaction id."""
+        make_for_bot(self.bot, scratch)
+        make_for_bot(self.bot, self.meta)
+        config = scratch / "litestream.yml"
+        config.write_text(json.dumps({"dbs": [self.entry({"type": "file", "path": str(scratch / "replica")})]}))
+        config.chmod(0o644)
+        argv = [LITESTREAM, "replicate", "-once", "-no-expand-env", "-config", str(config)]
+        done = run(argv, timeout=600, cwd="/", **as_user(self.bot))
+        if done.returncode:
+            raise Refused(f"the write-ahead log of {self.source} cannot be read: {last_words(done)}")
+        return newest_txid(self.meta)
 
 
-def start(bot: Bot, config: pathlib.Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        [LITESTREAM, "replicate", "-config", str(config), "-no-expand-env"], stdin=subprocess.DEVNULL, cwd="/", **as_user(bot)
-    )
-
-
-def host_key_accepted(bot: Bot, era: Era, host_key: str) -> tuple[bool, str]:
-    """Whether the peer shows this key to Litestream. It has several, and which one is shown is Litestream's choice."""
-    config = write_config(bot, era, [".probe"], host_key)
-    done = run([LITESTREAM, "ltx", "-config", str(config), "-no-expand-env", str(bot.directory / ".probe")], timeout=8, **as_user(bot))
-    return done.returncode == 0, last_words(done)
+def find_host_key(segment: Segment) -> str:
+    reason = ""
+    for key in segment.bot.config["peer"]["host_keys"]:
+        accepted, reason = segment.accepts(key)
+        if accepted:
+            return key
+    raise OSError(f"SFTP to {segment.bot.config['peer']['name']}: {reason}")
 
 
 class Socket(http.client.HTTPConnection):
@@ -90,21 +210,6 @@ class Socket(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def sync(bot: Bot, relative: str, timeout: int) -> tuple[int, int]:
-    """Have everything that is committed now sent; return the local and the replicated transaction id."""
-    connection = Socket(bot.run / "litestream" / "socket", timeout + 1)
-    body = json.dumps({"path": str(bot.directory / relative), "wait": True, "timeout": timeout})
-    try:
-        connection.request("POST", "/sync", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        told = json.loads(answer.read() or b"{}")
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise OSError(told.get("error") or f"HTTP {answer.status}")
-    return told["txid"], told["replicated_txid"]
-
-
 def newest_txid(directory: pathlib.Path) -> int:
     """The newest transaction in a directory of LTX files; 0 where there is none."""
     newest = 0
@@ -115,14 +220,20 @@ def newest_txid(directory: pathlib.Path) -> int:
     return newest
 
 
-def replicated(bot: Bot, era: Era) -> dict[str, pathlib.Path]:
-    """The databases that arrived here of one era, by their path below the bot's directory."""
+def replicated(bot: Bot, era: Era) -> dict[str, list[Segment]]:
+    """The databases that arrived here of one era, by their path below the bot's directory; the newest segment first."""
     top = bot.replicas / era.id
-    return {str(path.parent.relative_to(top)): path.parent for path in sorted(top.glob("**/ltx")) if path.is_dir()}
+    found: dict[str, list[Segment]] = {}
+    for path in sorted(top.glob("*/**/ltx"), reverse=True):
+        number, _, relative = str(path.parent.relative_to(top)).partition("/")
+        if path.is_dir() and relative and number.isdigit():
+            found.setdefault(relative, []).append(Segment(bot, era, relative, int(number)))
+    return found
 
 
-def restore(replica: pathlib.Path, target: pathlib.Path, check: str) -> int:
-    """Restore the newest state and check it; return its transaction id."""
+def restore(segment: Segment, target: pathlib.Path, check: str) -> int:
+    """Restore the newest state that arrived and check it; return its transaction id."""
+    replica = segment.bot.replicas / segment.era.id / f"{segment.number:04d}" / segment.relative
     argv = [LITESTREAM, "restore", "-o", str(target), "-json", "-integrity-check", check, f"file://{replica}"]
     done = run(argv, timeout=3600)
     if done.returncode:
@@ -130,19 +241,13 @@ def restore(replica: pathlib.Path, target: pathlib.Path, check: str) -> int:
     return int(json.loads(done.stdout[done.stdout.index("{") :])["txid"], 16)
 
 
-def capture_tail(bot: Bot, era: Era, relative: str, scratch: pathlib.Path) -> int:
-    """Read what is left in the WAL of a database that nobody writes; return its newest transaction id."""
-    make_for_bot(bot, scratch)
-    config = scratch / "litestream.yml"
-    entry = database_entry(bot, era, relative, {"type": "file", "path": str(scratch / "replica")})
-    config.write_text(json.dumps({"dbs": [entry]}))
-    config.chmod(0o644)
-    done = run([LITESTREAM, "replicate", "-once", "-no-expand-env", "-config", str(config)], timeout=600, cwd="/", **as_user(bot))
-    if done.returncode:
-        raise Refused(f"the write-ahead log of {bot.directory / relative} cannot be read: {last_words(done)}")
-    return newest_txid(bot.meta(era) / relative)
-
-
-def final_sync(bot: Bot, config: pathlib.Path, timeout: float) -> subprocess.CompletedProcess:
-    """Send what is left, then end."""
-    return run([LITESTREAM, "replicate", "-once", "-no-expand-env", "-config", str(config)], timeout=timeout, cwd="/", **as_user(bot))
+def restore_newest(segments: list[Segment], target: pathlib.Path, check: str) -> tuple[int, int]:
+    """The newest segment whose snapshot is complete; return its number and the transaction id."""
+    reason = None
+    for segment in segments:
+        try:
+            return segment.number, restore(segment, target, check)
+        except Refused as error:
+            reason = reason or error
+            target.unlink(missing_ok=True)
+    raise reason

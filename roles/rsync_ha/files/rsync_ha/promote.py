@@ -89,10 +89,10 @@ def take_over(bot: Bot, own: Era | None, newest: Era) -> dict:
     work.mkdir(mode=0o700)
     restored, kept = {}, {}
     try:
-        for relative, replica in replicas.items():
+        for relative, segments in replicas.items():
             candidate = work / relative
             candidate.parent.mkdir(parents=True, exist_ok=True)
-            restored[relative] = litestream.restore(replica, candidate, bot.config["integrity_check"])
+            restored[relative] = list(litestream.restore_newest(segments, candidate, bot.config["integrity_check"]))
         check_handover(bot, newest, record.get("handover") or {}, restored, work)
         label = aside_label(bot, own)
         for relative in restored:
@@ -125,12 +125,13 @@ def make_parents(bot: Bot, directory: pathlib.Path) -> None:
         make_for_bot(bot, directory, 0o750)
 
 
-def check_handover(bot: Bot, newest: Era, handover: dict, restored: dict[str, int], work: pathlib.Path) -> None:
+def check_handover(bot: Bot, newest: Era, handover: dict, restored: dict[str, list[int]], work: pathlib.Path) -> None:
+    """A position is a segment and a transaction in it."""
     for relative, said in handover.items():
-        txid = restored.get(relative, 0)
-        if txid != said["txid"]:
+        position = restored.get(relative, [0, 0])
+        if position != said["position"]:
             raise Refused(
-                f"{relative}: {newest.host} handed over at transaction {said['txid']} and {txid} is what arrived here. Nothing was changed. "
+                f"{relative}: {newest.host} handed over at {said['position']} (segment, transaction) and {position} is what arrived here. Nothing was changed. "
                 f"Start {bot.name} on {newest.host} again, or wait for the rest."
             )
         if said.get("rows") is not None:
@@ -148,7 +149,7 @@ def aside_label(bot: Bot, own: Era | None):
     parent = (ancestor(bot, own) or {}).get("databases", {}) if own else {}
 
     def label(relative: str) -> str:
-        at = handover.get(relative, {}).get("txid")
+        at = handover.get(relative, {}).get("position")
         if own is not None and at is not None and parent.get(relative) in (None, at):
             return "superseded"
         return "diverged"
@@ -168,7 +169,7 @@ def begin(bot: Bot, parent: dict | None, at_least: int = 0) -> Era:
     known = [era.number for era in [own_era(bot), *received_eras(bot)] if era] + [at_least, 0]
     era = Era(max(known) + 1, int(time.time()), bot.config["host"])
     if parent:
-        parent = {"id": parent["id"], "databases": {k: v["txid"] if isinstance(v, dict) else v for k, v in parent["databases"].items()}}
+        parent = {"id": parent["id"], "databases": {k: v["position"] if isinstance(v, dict) else v for k, v in parent["databases"].items()}}
     record = {"era": era.id, "host": era.host, "parent": parent, "databases": {}}
     bot.records.mkdir(parents=True, exist_ok=True)
     write_json(bot.records / (era.id + ".json"), record, 0o600)
@@ -207,23 +208,21 @@ def handover(name: str) -> dict:
 
 def hand_over(bot: Bot, era: Era) -> dict:
     databases, files, problems = Survey(bot).look()
-    config = bot.run / "litestream.yml"
-    if databases and not config.exists():
-        raise Refused("the databases were never replicated")
+    ends, host_key = {}, ""
     for relative in databases:
         refuse_if_open(bot.directory / relative)
-    if databases:
-        # Litestream's word is not taken for it: the peer compares what it restored.
-        done = litestream.final_sync(bot, config, timeout=12)
-        if done.returncode:
-            raise OSError(f"the last transactions cannot be sent: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
-    ends = {}
-    for relative in databases:
+        segment = litestream.Segment(bot, era, relative)
+        last = segment.last()
+        closed = last.get("closed")
+        segment.number = last.get("segment", 0)
+        if not (closed and segment.untouched() and closed["replicated"] == closed["txid"]):
+            host_key = host_key or litestream.find_host_key(segment.open())
+            segment.send_rest(host_key, timeout=20)
+            closed = segment.last()["closed"]
         small = (bot.directory / relative).stat().st_size < COUNT_ROWS_BELOW
-        ends[relative] = {
-            "txid": litestream.newest_txid(bot.meta(era) / relative),
-            "rows": child(bot, "count_rows", bot.directory / relative) if small else None,
-        }
+        rows = child(bot, "count_rows", bot.directory / relative) if small else None
+        # Litestream's word is not taken for it: the peer compares what it restored.
+        ends[relative] = {"position": [segment.number, closed["txid"]], "rows": rows}
     plain_files.send_files(bot, files, timeout=30)
     path = bot.records / (era.id + ".json")
     write_json(path, {**read_json(path), "handover": ends}, 0o600)
@@ -252,7 +251,7 @@ def settle(name: str) -> dict | None:
             return None  # more is about to arrive
         result = {"action": "settled", "era": own.id, "newest": newest.id, "databases": {}}
         for relative in databases:
-            result["databases"][relative] = settle_database(bot, own, newest, relative, parent["databases"].get(relative, 0), replicas[relative])
+            result["databases"][relative] = settle_database(bot, own, newest, relative, parent["databases"].get(relative, [0, 0]), replicas[relative])
         state["settled"] = own.id
         write_json(bot.state_file, state)
     for relative, entry in result["databases"].items():
@@ -260,33 +259,36 @@ def settle(name: str) -> dict | None:
     return result
 
 
-def settle_database(bot: Bot, own: Era, newest: Era, relative: str, parent_txid: int, replica: pathlib.Path) -> dict:
+def settle_database(bot: Bot, own: Era, newest: Era, relative: str, parent: list[int], segments: list) -> dict:
     path = bot.directory / relative
     refuse_if_open(path)
     work = bot.root / "work" / bot.name
     shutil.rmtree(work, ignore_errors=True)
     make_for_bot(bot, work)
     try:
-        end = litestream.capture_tail(bot, own, relative, work / "tail")
-        if end <= parent_txid:
-            return {"verdict": "in order", "txid": end, "peer_went_on_at": parent_txid}
+        segment = litestream.Segment(bot, own, relative)
+        segment.number = segment.last().get("segment", 0)
+        end = [segment.number, segment.capture_tail(work / "tail") if segment.number else 0]
         survivor = work / "survivor.db"
-        litestream.restore(replica, survivor, "none")
+        litestream.restore_newest(segments, survivor, "none")
         shutil.chown(survivor, bot.user)
-        now = stamp()
         differences = child(bot, "compare", path, survivor, timeout=600)
-        if not any(table["only_here"] or table["changed_here"] for table in differences.values()):
-            return {"verdict": "in order", "txid": end, "peer_went_on_at": parent_txid}
-        kept = set_aside(path, f"diverged-{now}")
-        told = explain(bot, own, newest, relative, kept, survivor, end, parent_txid, differences)
-        return {"verdict": "diverged", "txid": end, "peer_went_on_at": parent_txid, "kept": str(kept), "report": told}
+        missing = any(table["only_here"] for table in differences.values())
+        # The survivor has gone on changing its rows: a difference in one counts only where transactions are missing, too.
+        changed = any(table["changed_here"] for table in differences.values())
+        result = {"position": end, "peer_went_on_at": parent}
+        if not (missing or (changed and end > parent)):
+            return {"verdict": "in order", **result}
+        kept = set_aside(path, f"diverged-{stamp()}")
+        told = explain(bot, own, newest, relative, kept, survivor, end, parent, differences)
+        return {"verdict": "diverged", **result, "kept": str(kept), "report": told}
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
 def explain(
     bot: Bot, own: Era | None, newest: Era, relative: str, kept: pathlib.Path, survivor: pathlib.Path,
-    end: int | None, parent_txid: int, differences: dict | None = None,
+    end: list[int] | None, parent: list[int], differences: dict | None = None,
 ) -> str:  # fmt: skip
     """The report about a diverged copy: what is in it that the surviving database does not have."""
     try:
@@ -299,12 +301,12 @@ def explain(
         "kept": str(kept),
         "found_at": stamp(),
         "era": own.id if own else None,
-        "transaction": end,
+        "position": end,
         "continued_by": newest.host,
         "continued_in": newest.id,
-        "continued_at_transaction": parent_txid,
+        "continued_at_position": parent,
         "tables": differences,
-        "what_to_do": "Rows in `only_here` were written on this host and never reached the peer. Compare them with the exchange's record.",
+        "what_to_do": "Rows in `only_here` and `changed_here` were written on this host and never reached the peer. Compare them with the exchange's record.",
     }
     path = kept.with_name(kept.name + ".json")
     write_json(path, text, 0o600)
