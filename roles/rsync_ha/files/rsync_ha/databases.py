@@ -60,14 +60,17 @@ class Survey:
     def __init__(self, bot: Bot):
         self.bot = bot
         self.seen: dict[str, tuple[int, bool]] = {}
+        # Of the plain files as they are now.
+        self.fingerprint = 0
 
     def look(self) -> tuple[list[str], list[str], dict[str, str]]:
         """Databases to replicate, plain files to send, and what cannot be replicated with the reason."""
         databases, files, problems = [], [], {}
-        seen = {}
+        seen, facts = {}, {}
         for relative, info in walk(self.bot):
             if matches(relative, SIDE_FILES):
                 continue
+            facts[relative] = (info.st_ino, info.st_size, info.st_mtime_ns, info.st_mode)
             declared = relative in self.bot.databases
             known = self.seen.get(relative)
             if info.st_size == 0:
@@ -93,6 +96,7 @@ class Survey:
             elif not matches(relative, self.bot.exclude):
                 problems[relative] = "is an SQLite database that no pattern of `find` matches: declare it or exclude it"
         self.seen = seen
+        self.fingerprint = hash(tuple((name, *facts[name]) for name in files))
         return databases, files, problems
 
 
@@ -146,7 +150,10 @@ def quoted(name: str) -> str:
 
 
 def count_rows(path: str) -> dict[str, int]:
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+    """Of a database without a WAL, which nobody writes, nothing is created beside it: `immutable` takes no lock."""
+    rest = pathlib.Path(path + "-wal")
+    mode = "mode=ro" if rest.exists() and rest.stat().st_size else "immutable=1"
+    connection = sqlite3.connect(f"file:{path}?{mode}", uri=True, timeout=5)
     try:
         return {name: connection.execute(f"select count(*) from {quoted(name)}").fetchone()[0] for name in tables(connection)}
     finally:

@@ -206,6 +206,13 @@ def handover(name: str) -> dict:
     return result
 
 
+def rows_of(bot: Bot, path: pathlib.Path) -> dict[str, int]:
+    # With a WAL SQLite makes a file beside it, which must belong to the bot's user.
+    if pathlib.Path(str(path) + "-wal").exists():
+        return child(bot, "count_rows", path)
+    return count_rows(str(path))
+
+
 def hand_over(bot: Bot, era: Era) -> dict:
     databases, files, problems = Survey(bot).look()
     ends, host_key = {}, ""
@@ -220,7 +227,7 @@ def hand_over(bot: Bot, era: Era) -> dict:
             segment.send_rest(host_key, timeout=20)
             closed = segment.last()["closed"]
         small = (bot.directory / relative).stat().st_size < COUNT_ROWS_BELOW
-        rows = child(bot, "count_rows", bot.directory / relative) if small else None
+        rows = rows_of(bot, bot.directory / relative) if small else None
         # Litestream's word is not taken for it: the peer compares what it restored.
         ends[relative] = {"position": [segment.number, closed["txid"]], "rows": rows}
     plain_files.send_files(bot, files, timeout=30)

@@ -84,7 +84,7 @@ class Agent:
         self.survey = Survey(bot)
         self.replicas: dict[str, Replica] = {}
         self.problems: dict[str, str] = {}
-        self.files: list[str] = []
+        self.files: tuple[list[str], int] = ([], 0)
         # Only keys that came through Ansible: the remembered one has to be among them.
         self.known_key = bot.root / "state" / "peer.json"
         remembered, keys = read_json(self.known_key).get("host_key"), bot.config["peer"]["host_keys"]
@@ -93,6 +93,8 @@ class Agent:
         self.stop = threading.Event()
         self.sources = self.source_times()
         self.errors: dict[str, str] = {}
+        # Of the files that were sent last: a pass that would send nothing is left out.
+        self.sent: int | None = None
         self.files_at = 0.0
         self.heard_at = 0.0
         self.deleted_at = time.monotonic()
@@ -105,7 +107,8 @@ class Agent:
     # --- databases
 
     def look(self) -> None:
-        databases, self.files, self.problems = self.survey.look()
+        databases, files, self.problems = self.survey.look()
+        self.files = (files, self.survey.fingerprint)
         # A database that vanished stays in the list: its Litestream waits for it.
         if new := sorted(set(databases) - set(self.replicas)):
             for name in new:
@@ -185,7 +188,10 @@ class Agent:
         try:
             self.heartbeat()
             plain_files.send_records(self.bot)
-            plain_files.send_files(self.bot, self.files)
+            files, fingerprint = self.files
+            if fingerprint != self.sent:
+                plain_files.send_files(self.bot, files)
+                self.sent = fingerprint
             if self.bot.config["propagate_deletions"] and time.monotonic() - self.deleted_at > 60:
                 plain_files.drop_deleted(self.bot, list(self.replicas))
                 self.deleted_at = time.monotonic()
@@ -210,7 +216,7 @@ class Agent:
                 }
                 for name, replica in dict(self.replicas).items()
             },
-            "files": {"count": len(self.files), "lag_seconds": round(now - self.files_at, 3) if self.files_at else None},
+            "files": {"count": len(self.files[0]), "lag_seconds": round(now - self.files_at, 3) if self.files_at else None},
             "peer_answered_seconds_ago": round(now - self.heard_at, 3) if self.heard_at else None,
             "unreplicated": self.problems,
             "errors": self.errors,
