@@ -60,3 +60,9 @@ molecule: venv engine ## Molecule, every scenario, or one: make molecule SCENARI
 
 e2e: venv ## The lab from nothing, and all that is asserted of it
 	@"$(VENV_BIN)/python" tests/run.py lab
+
+.PHONY: bench bench-inventory
+bench: bench-inventory ## Benchmarks; each prints its ratios, writes build/bench-*.json and fails when a target is missed
+
+bench-inventory: venv
+	@"$(VENV_BIN)/python" bench/inventory.py

@@ -16,7 +16,7 @@ options:
     type: str
   api_endpoint:
     description:
-      - Where the API is. Change it for tests only.
+      - Where the API is. Change it for tests only; plain C(http) is refused for public addresses.
       - Taken from the environment variable E(DIGITALOCEAN_API_ENDPOINT) when left out.
     type: str
     default: https://api.digitalocean.com
@@ -60,6 +60,10 @@ attributes:
   diff_mode:
     support: full
     description: Shows the managed fields before and after. Secrets are never shown.
+  action_group:
+    support: full
+    membership: [botops.fleet.digitalocean]
+    description: Options that C(module_defaults) sets for the group hold for this module.
   idempotent:
     support: full
     description: A second run finds nothing to do and writes nothing.
@@ -73,6 +77,10 @@ attributes:
   diff_mode:
     support: none
     description: Changes nothing.
+  action_group:
+    support: full
+    membership: [botops.fleet.digitalocean]
+    description: Options that C(module_defaults) sets for the group hold for this module.
   idempotent:
     support: full
     description: Changes nothing.

@@ -30,6 +30,11 @@ def bot_deploy_keys(bots, settings):
     return {name: key for name, key in keys.items() if key}
 
 
+def bot_checks(bots, settings):
+    """What host_checks shall look at."""
+    return [check for bot in _chosen(bots, settings) for check in spec.checks(bot)]
+
+
 class FilterModule:
     def filters(self):
-        return {"bot_specs": bot_specs, "bot_files": bot_files, "bot_deploy_keys": bot_deploy_keys}
+        return {"bot_specs": bot_specs, "bot_files": bot_files, "bot_deploy_keys": bot_deploy_keys, "bot_checks": bot_checks}

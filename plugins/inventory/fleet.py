@@ -143,8 +143,8 @@ options:
       - Which hosts are in the groups that the collection's playbooks address. A mapping of group names to selectors
         C(KEY:PATTERN) with a key of O(group_by); a host that matches one of them is in the group.
       - Groups of the default that are not mentioned keep their selectors; an empty list leaves a group empty.
-      - The default puts hosts with a bot or one of the roles bot, primary, standby into C(bot_hosts) and C(docker_hosts), role
-        docker into C(docker_hosts), web into C(web_hosts), primary and standby into C(cluster_nodes), witness into C(cluster_witness).
+      - The default puts hosts with a bot or one of the roles bot, primary, standby into C(bot_hosts), role docker into
+        C(docker_hosts), web into C(web_hosts), primary and standby into C(cluster_nodes), witness into C(cluster_witness).
     type: dict
     default: {}
   tag_keys:
@@ -224,6 +224,7 @@ import ansible.template
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
+
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.cache import Cache
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.gather import Gatherer

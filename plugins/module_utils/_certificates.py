@@ -67,6 +67,39 @@ def read_renewal(name, root=LETSENCRYPT):
         return None
 
 
+def remnants(name, root=LETSENCRYPT):
+    """What certbot keeps of a certificate: (kind, path) for each part that exists."""
+    parts = {"renewal": "%s/renewal/%s.conf", "live": "%s/live/%s", "archive": "%s/archive/%s"}
+    return [(kind, pattern % (root, name)) for kind, pattern in parts.items() if os.path.lexists(pattern % (root, name))]
+
+
+def incomplete(found, renewal, parts):
+    """Whether certbot would stumble over what it kept: something is there, but not all of it, or not readable."""
+    return bool(parts) and (len(parts) < 3 or found is None or not (renewal or {}).get("fullchain"))
+
+
+def set_aside(name, link, refuge, root=LETSENCRYPT):
+    """Move an incomplete lineage away. certbot would not touch it, but keep the new certificate under another name.
+
+    What is served meanwhile is copied to `refuge`, so that `link` never points to nothing. Returns where it all went.
+    """
+    if os.path.exists(link + "/fullchain.pem") and os.path.realpath(link) != os.path.realpath(refuge):
+        os.makedirs(refuge, mode=0o755, exist_ok=True)
+        for part in ("privkey.pem", "fullchain.pem"):
+            with open(os.path.join(link, part), "rb") as stream:
+                content = stream.read()
+            temporary = os.path.join(refuge, part + ".new")
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+                stream.write(content)
+            os.replace(temporary, os.path.join(refuge, part))
+        point(link, refuge)
+    aside = "%s/incomplete/%s-%s" % (root, name, datetime.datetime.now().strftime("%Y%m%d%H%M%S"))
+    os.makedirs(aside, mode=0o700)
+    for kind, path in remnants(name, root):
+        os.rename(path, os.path.join(aside, kind))
+    return aside
+
+
 # --- deciding ------------------------------------------------------------------------------------------
 
 

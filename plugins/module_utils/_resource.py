@@ -14,6 +14,8 @@ import time
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 15.0
+# How long a thing is looked for whose creation got no answer.
+LOOKUP_SECONDS = 20
 HIDDEN = "[secret]"
 
 
@@ -27,6 +29,10 @@ class Gone(Failure):
 
 class Ambiguous(Failure):
     """A request was sent and it is not known whether it took effect."""
+
+
+class NotUnique(Failure):
+    """A name means more than one thing."""
 
 
 # --- comparing
@@ -58,11 +64,7 @@ def covers(have, want):
     if isinstance(want, dict):
         return isinstance(have, dict) and all(covers(have.get(key), value) for key, value in want.items())
     if isinstance(want, (list, tuple)):
-        return (
-            isinstance(have, (list, tuple))
-            and len(have) == len(want)
-            and all(covers(mine, other) for mine, other in zip(have, want))
-        )
+        return isinstance(have, (list, tuple)) and len(have) == len(want) and all(covers(mine, other) for mine, other in zip(have, want))
     return have == want
 
 
@@ -101,9 +103,7 @@ def list_steps(have, want):
     """What has to be added to and removed from `have`: ([…], […]), both in canonical order."""
     mine = {sort_key(item): item for item in have or []}
     other = {sort_key(item): item for item in want or []}
-    return [other[key] for key in sorted(other.keys() - mine.keys())], [
-        mine[key] for key in sorted(mine.keys() - other.keys())
-    ]
+    return [other[key] for key in sorted(other.keys() - mine.keys())], [mine[key] for key in sorted(mine.keys() - other.keys())]
 
 
 # --- telling
@@ -118,11 +118,7 @@ def diff_of(title, before, after, secrets=()):
     """Ansible's diff for one resource. Empty maps mean that it is not there."""
     if before and after:
         # A secret that changes must still be seen to change.
-        hidden = {
-            field: (HIDDEN, HIDDEN + " (new)")
-            for field in secrets
-            if field in after and before.get(field) != after[field]
-        }
+        hidden = {field: (HIDDEN, HIDDEN + " (new)") for field in secrets if field in after and before.get(field) != after[field]}
         before = {**hide(before, secrets), **{field: pair[0] for field, pair in hidden.items()}}
         after = {**hide(after, secrets), **{field: pair[1] for field, pair in hidden.items()}}
     else:
@@ -140,12 +136,10 @@ def outcome(key, changed, shown, diff=None, warnings=(), actions=()):
     return result
 
 
-def several(title, matches):
+def several(title, matches, by_id=False):
     """The sentence for more than one match. `matches` are short descriptions, one each."""
-    return (
-        "%s is not unique: %d match (%s). Nothing was changed. Name the one you mean by its id, or rename or remove the others."
-        % (title, len(matches), "; ".join(matches))
-    )
+    advice = "Name the one you mean by its id, or remove or rename the others." if by_id else "Remove or rename the others first."
+    return "%s is not unique: %d match (%s). Nothing was changed. %s" % (title, len(matches), "; ".join(matches), advice)
 
 
 # --- waiting
@@ -165,10 +159,7 @@ def wait_for(probe, what, timeout, log=None, sleep=None, clock=None):
         last = seen
         left = end - clock()
         if left <= 0:
-            raise Failure(
-                "Gave up waiting for %s after %d s; it was last seen as: %s. Running the task again goes on waiting."
-                % (what, timeout, seen)
-            )
+            raise Failure("Gave up waiting for %s after %d s; it was last seen as: %s. Running the task again goes on waiting." % (what, timeout, seen))
         sleep(min(pause, max(left, 0.001)))
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
@@ -185,6 +176,10 @@ class Adapter:
     immutable = {}
     #: fields whose values never appear in a diff
     secrets = ()
+    #: whether what was asked for can be found before it is finished; if not, a creation without an answer is never repeated
+    visible_at_once = True
+    #: whether creating takes further requests, which `update` sends
+    created_in_steps = False
 
     def __init__(self, client, params, check_mode=False, log=None):
         self.client = client
@@ -193,6 +188,7 @@ class Adapter:
         self.log = log or (lambda text: None)
         self.actions = []
         self.warnings = []
+        self._seen = None
 
     @property
     def title(self):
@@ -217,6 +213,16 @@ class Adapter:
     def current(self, raw):
         """The managed fields of an existing resource, normalised."""
         raise NotImplementedError
+
+    def seen(self, raw):
+        """`current`, asked for once as long as nothing is written: some of it costs requests."""
+        if self._seen is None or self._seen[0] is not raw:
+            self._seen = (raw, self.current(raw))
+        return self._seen[1]
+
+    def forget(self):
+        """What was seen no longer holds."""
+        self._seen = None
 
     def wanted(self, raw):
         """The managed fields as they shall be, normalised; None leaves a field alone. `raw` is None before creation."""
@@ -254,7 +260,7 @@ class Adapter:
 def _only(adapter):
     found = adapter.find()
     if len(found) > 1:
-        raise Failure(several(adapter.title, [adapter.describe(one) for one in found]))
+        raise NotUnique(several(adapter.title, [adapter.describe(one) for one in found], "id" in adapter.params))
     return found[0] if found else None
 
 
@@ -264,36 +270,29 @@ def _create(adapter, wanted):
         try:
             return adapter.create(wanted)
         except Ambiguous as lost:
-            adapter.warnings.append(
-                "The answer to creating %s was lost (%s), so it was looked for by name before going on."
-                % (adapter.title, lost)
-            )
+            adapter.warnings.append("The answer to creating %s was lost (%s), so it was looked for by name before going on." % (adapter.title, lost))
             try:
                 return wait_for(
                     lambda: (_only(adapter), "not listed"),
                     "%s to show up" % adapter.title,
-                    adapter.params.get("lookup_timeout") or 20,
+                    LOOKUP_SECONDS,
                     adapter.log,
                 )
+            except NotUnique:
+                raise
             except Failure as absent:
-                if "is not unique" in str(absent) or last_try:
+                if last_try or not adapter.visible_at_once:
                     raise Failure(
                         "Creating %s got no clear answer (%s) and it cannot be found. Run the task again in some minutes; it "
                         "looks for the name first, so nothing is created twice. (%s)" % (adapter.title, lost, absent)
-                    )
+                    ) from None
     raise AssertionError("not reached")
 
 
 def _settle(adapter, raw):
     if not adapter.params.get("wait", True):
         return raw
-    state = {"raw": raw}
-
-    def probe():
-        done, seen = adapter.settled(state["raw"])
-        return done, seen
-
-    return wait_for(probe, adapter.title, adapter.params.get("wait_timeout") or 600, adapter.log)
+    return wait_for(lambda: adapter.settled(raw), adapter.title, adapter.params.get("wait_timeout") or 600, adapter.log)
 
 
 def _present(adapter):
@@ -305,15 +304,18 @@ def _present(adapter):
         if adapter.check_mode:
             return outcome(adapter.kind, True, {}, diff, adapter.warnings, adapter.actions)
         raw = _create(adapter, wanted)
+        adapter.forget()
         adapter.did("created")
         raw = _settle(adapter, raw)
-        # What was found after a lost answer, and what an API sets in a second step, may still differ.
-        left = differences(adapter.current(raw), adapter.wanted(raw))
-        if left and not set(left) & set(adapter.immutable):
-            raw = _settle(adapter, adapter.update(raw, left, adapter.wanted(raw)) or raw)
+        # What was found after a lost answer may be half done, too.
+        if adapter.created_in_steps or adapter.warnings:
+            left = differences(adapter.seen(raw), adapter.wanted(raw))
+            if left and not set(left) & set(adapter.immutable):
+                raw = _settle(adapter, adapter.update(raw, left, adapter.wanted(raw)) or raw)
+                adapter.forget()
         return _finish(adapter, True, raw, diff)
 
-    current, wanted = adapter.current(raw), adapter.wanted(raw)
+    current, wanted = adapter.seen(raw), adapter.wanted(raw)
     changes = differences(current, wanted)
     refused = [field for field in adapter.immutable if field in changes]
     if refused:
@@ -322,8 +324,7 @@ def _present(adapter):
             % (
                 adapter.title,
                 "; ".join(
-                    "%s is %s, wanted is %s (%s)"
-                    % (field, json.dumps(changes[field][0]), json.dumps(changes[field][1]), adapter.immutable[field])
+                    "%s is %s, wanted is %s (%s)" % (field, json.dumps(changes[field][0]), json.dumps(changes[field][1]), adapter.immutable[field])
                     for field in refused
                 ),
             )
@@ -337,17 +338,16 @@ def _present(adapter):
         return outcome(adapter.kind, bool(changes), adapter.shape(raw), diff, adapter.warnings, adapter.actions)
     if changes:
         raw = adapter.update(raw, changes, wanted) or raw
+        adapter.forget()
     raw = _settle(adapter, raw)
     return _finish(adapter, bool(changes), raw, diff)
 
 
 def _finish(adapter, changed, raw, diff):
     if changed and adapter.params.get("wait", True):
-        left = sorted(differences(adapter.current(raw), adapter.wanted(raw)))
+        left = sorted(differences(adapter.seen(raw), adapter.wanted(raw)))
         if left:
-            adapter.warnings.append(
-                "%s was accepted, but the API still reports other values for: %s." % (adapter.title, ", ".join(left))
-            )
+            adapter.warnings.append("%s was accepted, but the API still reports other values for: %s." % (adapter.title, ", ".join(left)))
     return outcome(adapter.kind, changed, adapter.shape(raw), diff, adapter.warnings, adapter.actions)
 
 

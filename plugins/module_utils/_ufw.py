@@ -46,16 +46,15 @@ def port_parts(port):
                 raise RuleError("port %s is outside 1 to 65535" % number)
         if high and int(low) >= int(high):
             raise RuleError("the range %s runs backwards; write the smaller port first" % part)
-        found.append((int(low), int(high) if high else None))
-    return ["%d:%d" % pair if pair[1] else str(pair[0]) for pair in sorted(found, key=lambda p: (p[0], p[1] or 0))]
+        if (int(low), int(high or 0)) not in found:
+            found.append((int(low), int(high or 0)))
+    return ["%d:%d" % pair if pair[1] else str(pair[0]) for pair in sorted(found)]
 
 
 def port_text(ports):
     if not ports:
         return "any"
-    parts = []
-    for port in ports:
-        parts += port_parts(port)
+    parts = port_parts(",".join(str(port) for port in ports))
     if sum(2 if ":" in part else 1 for part in parts) > MAX_PORTS:
         raise RuleError("more than %d ports in one rule (a range counts twice); split it" % MAX_PORTS)
     return ",".join(parts)
@@ -69,8 +68,8 @@ def network(text):
         try:
             meant = ipaddress.ip_network(str(text), strict=False)
         except ValueError:
-            raise RuleError("%r is not an address or CIDR; write for example 203.0.113.0/24 or 2001:db8::/32" % text)
-        raise RuleError("%s has host bits set; write %s for the network or %s for the one host" % (text, meant, str(text).split("/")[0]))
+            raise RuleError("%r is not an address or CIDR; write for example 203.0.113.0/24 or 2001:db8::/32" % text) from None
+        raise RuleError("%s has host bits set; write %s for the network or %s for the one host" % (text, meant, str(text).split("/")[0])) from None
     if found.prefixlen == 0:
         return found.version, ANY[found.version]
     if found.prefixlen == found.max_prefixlen:
@@ -259,7 +258,7 @@ def split(text):
     try:
         begin, end = lines.index(BEGIN), lines.index(END)
     except ValueError:
-        raise RuleError("ufw's rule file has no section between `%s` and `%s`; run `ufw reset` or reinstall ufw" % (BEGIN, END))
+        raise RuleError("ufw's rule file has no section between `%s` and `%s`; run `ufw reset` or reinstall ufw" % (BEGIN, END)) from None
     blocks = []
     for line in lines[begin + 1 : end]:
         if line.startswith(TUPLE):

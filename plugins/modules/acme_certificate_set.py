@@ -14,6 +14,8 @@ description:
   - Before a certificate is asked for by the V(webroot) challenge, a token is put where the challenge will be and fetched
     through each public name. What stands in the way is told in one sentence, and the ACME server is not bothered.
   - A link for each certificate, which the web server's configuration points to, is turned once the certificate is there.
+  - What certbot keeps of a certificate can be incomplete (a lost renewal file, a half restored backup). It is then moved
+    to C(/etc/letsencrypt/incomplete) before a new one is asked for, while the old certificate goes on being served.
   - One certificate that cannot be had does not keep the others from being asked for.
 options:
   certificates:
@@ -73,6 +75,10 @@ options:
     description: Where the links live.
     type: path
     default: /etc/nginx/fleet/live
+  placeholders:
+    description: Where M(botops.fleet.selfsigned_certificate_set) keeps what stands in for a missing certificate.
+    type: path
+    default: /etc/nginx/fleet/selfsigned
   reload_command:
     description: Run once when any link was turned or any certificate replaced.
     type: str
@@ -128,19 +134,26 @@ from ansible_collections.botops.fleet.plugins.module_utils._certificates import 
     certbot_argv,
     certbot_words,
     check_path,
+    incomplete,
     point,
     read_certificate,
     read_renewal,
+    remnants,
+    set_aside,
 )
 
 
-def issue(module, certificate):
-    """Test the path, then ask."""
-    params = module.params
+def issue(module, certificate, wanted):
+    """Test the path, then ask, then look whether what was asked for is there."""
+    params, name = module.params, certificate["name"]
     if params["check_path"] and certificate["challenge"] == "webroot":
         obstacles = check_path(certificate["names"], params["webroot"])
         if obstacles:
             raise Problem("No certificate was asked for. " + " ".join(obstacles))
+    chain = "%s/live/%s/fullchain.pem" % (LETSENCRYPT, name)
+    if incomplete(read_certificate(module, chain), read_renewal(name), remnants(name)):
+        link, refuge = os.path.join(params["links"], name), os.path.join(params["placeholders"], name)
+        module.warn("What certbot kept of %s was incomplete; it was moved to %s." % (name, set_aside(name, link, refuge)))
     environment = {"REQUESTS_CA_BUNDLE": params["authority"]} if params["private_authority"] else {}
     for wait in (5, 10, 20, 0):
         status, out, err = module.run_command(certbot_argv(certificate, params), environ_update=environment)
@@ -149,7 +162,11 @@ def issue(module, certificate):
             break
         time.sleep(wait)
     if status:
-        raise Problem("certbot got no certificate for %s: %s" % (certificate["name"], certbot_words(err + "\n" + out)))
+        raise Problem("certbot got no certificate for %s: %s" % (name, certbot_words(err + "\n" + out)))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    reason = acme_reason(read_certificate(module, chain), read_renewal(name), wanted, now)
+    if reason:
+        raise Problem("certbot reported success, but the certificate for %s is not as declared: %s" % (name, reason))
 
 
 def converge(module):
@@ -165,7 +182,7 @@ def converge(module):
         try:
             if reason:
                 if not module.check_mode:
-                    issue(module, certificate)
+                    issue(module, certificate, wanted)
                 actions.append("ask for a certificate for %s: %s" % (", ".join(certificate["names"]), reason))
             if not os.path.islink(link) or os.readlink(link) != lineage:
                 if not module.check_mode:
@@ -215,6 +232,7 @@ def main():
             "webroot": {"type": "path", "default": "/var/www/fleet-acme"},
             "hooks": {"type": "path", "default": "/etc/letsencrypt/fleet-hooks"},
             "links": {"type": "path", "default": "/etc/nginx/fleet/live"},
+            "placeholders": {"type": "path", "default": "/etc/nginx/fleet/selfsigned"},
             "reload_command": {"type": "str", "default": "systemctl reload nginx.service"},
         },
         supports_check_mode=True,

@@ -162,7 +162,7 @@ class Accounts:
                 found = grp.getgrnam(group)
             except KeyError:
                 if not self.module.check_mode:
-                    raise Refused("the group %s of user %s does not exist on this host" % (group, user["name"]))
+                    raise Refused("the group %s of user %s does not exist on this host" % (group, user["name"])) from None
                 missing.append(group)
                 continue
             if user["name"] not in found.gr_mem and not (account and account.pw_gid == found.gr_gid):

@@ -99,6 +99,7 @@ live:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils._bot.deployer import Deployer, NeedsUpload
 from ansible_collections.botops.fleet.plugins.module_utils._bot.host import Host
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused

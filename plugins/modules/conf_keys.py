@@ -75,6 +75,7 @@ import shlex
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils import _conf_keys
 
 MEMORY = "/var/lib/botops/conf_keys.json"

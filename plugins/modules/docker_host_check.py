@@ -99,6 +99,19 @@ live_restore:
   description: Whether the running engine would leave them running over a restart.
   type: bool
   returned: always
+running_config:
+  description: What the running engine has read from its configuration file; null if none runs or it cannot be told.
+  type: dict
+  returned: always
+group:
+  description: Whether the docker group exists.
+  type: bool
+  returned: always
+new_users:
+  description: Those of O(users) who are no members yet.
+  type: list
+  elements: str
+  returned: always
 undeclared_users:
   description: Members of the docker group who were not named. Membership is as good as root.
   type: list
@@ -107,6 +120,7 @@ undeclared_users:
 """
 
 import glob
+import grp
 import importlib.util
 import json
 import os
@@ -114,7 +128,7 @@ import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.botops.fleet.plugins.module_utils._docker import host
+from ansible_collections.botops.fleet.plugins.module_utils._docker import host, running
 
 OWN_SOURCE = "/etc/apt/sources.list.d/docker.sources"
 PACKAGES = ["docker.io", "docker-ce", "podman-docker", "docker-engine", "lxc-docker"]
@@ -169,9 +183,12 @@ class Look:
             return []
         return [(row["dst"], row.get("dev", "")) for row in rows if row.get("dst", "default") != "default"]
 
-    def docker_members(self):
-        rows = [line.split(":") for line in self.run("getent", "group", "docker").splitlines()]
-        return [name for row in rows for name in row[3].split(",") if name]
+    def docker_group(self):
+        """Its members, or None if it does not exist."""
+        try:
+            return grp.getgrnam("docker").gr_mem
+        except KeyError:
+            return None
 
 
 def missing_users(users):
@@ -226,7 +243,8 @@ def main():
             sentences.append(
                 "docker_host_prune_schedule is %r, which systemd cannot read; write a calendar expression such as Sun 04:30." % given["schedule"]
             )
-    undeclared = [name for name in look.docker_members() if name not in given["users"]]
+    members = look.docker_group()
+    undeclared = [name for name in members or [] if name not in given["users"]]
     if undeclared:
         module.warn(
             "Members of the docker group who are not in docker_host_users: %s. Membership is as good as root; "
@@ -237,6 +255,9 @@ def main():
         "python_debian": importlib.util.find_spec("debian") is not None,
         "containers": containers,
         "live_restore": live_restore,
+        "running_config": running.known_config(module, "/etc/docker/daemon.json"),
+        "group": members is not None,
+        "new_users": [name for name in given["users"] if name not in (members or [])],
         "undeclared_users": undeclared,
     }
     if sentences:

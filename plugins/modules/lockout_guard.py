@@ -107,6 +107,7 @@ import pwd
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils import _guard
 
 SAVED = os.path.join(_guard.HOME, "saved")

@@ -102,6 +102,8 @@ def make(module, certificate, target, days):
         # A common name holds 64 characters; the names that count are the alternative ones.
         argv += ["-subj", "/CN=" + certificate["names"][0][:64]]
         argv += ["-addext", "subjectAltName=" + ",".join("DNS:" + name for name in certificate["names"])]
+        # Whoever decides to trust it trusts these names, and not whatever its key might sign.
+        argv += ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"]
         status, out, err = module.run_command(argv, umask=0o077)
         if status:
             raise Problem("openssl could not make a certificate for %s: %s" % (certificate["name"], (err or out).strip()))

@@ -165,6 +165,7 @@ settings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.botops.fleet.plugins.module_utils import _ufw
 from ansible_collections.botops.fleet.plugins.module_utils._ufw_host import Firewall, HostError
 

@@ -258,7 +258,10 @@ class Deployer:
         compose = ["docker", "compose", "--project-name", self.label, "--file", self.bot["compose_file"]]
         what = "%s: reading %s" % (self.label, self.bot["compose_file"])
         services = json.loads(self.host.must(what, compose + ["config", "--format", "json"], cwd=target, env=env))["services"]
-        self.host.write(target + "/.botops/restart.yml", json.dumps(self.without_restart(services)) + "\n", 0o644)
+        self.host.write(target + "/.botops/overlay.yml", json.dumps(self.overlay(services)) + "\n", 0o644)
+        override = ["--file", ".botops/overlay.yml", "--file", self.paths["etc"] + "/compose.override.yml"]
+        what = "%s: laying its settings over %s" % (self.label, self.bot["compose_file"])
+        self.host.must(what, compose + override + ["config", "--quiet"], cwd=target, env=env)
         if any("build" in service for service in services.values()):
             self.host.must("%s: building the image" % self.label, compose + ["build", "--quiet"], cwd=target, env=env)
         for name, service in sorted(services.items()):
@@ -266,8 +269,9 @@ class Deployer:
             if "build" not in service and self.host.run(["docker", "image", "inspect", image])[0]:
                 self.host.must("%s: pulling the image of %s" % (self.label, name), ["docker", "pull", "--quiet", image])
 
-    def without_restart(self, services):
-        """A restart policy would bring a bot back behind the unit's, or the cluster's, back."""
+    def overlay(self, services):
+        """What depends on the compose file itself: no restart policy, which would bring a bot back behind the unit's, or the
+        cluster's, back; and privileges dropped where the file says nothing, since lists are joined and not replaced."""
         if self.bot["service"] not in services:
             raise Refused(
                 "%s: %s has no service %r; it has %s: name the bot's one in `service`."
@@ -287,7 +291,11 @@ class Deployer:
                 )
             self.warnings.append("%s: restart: %s of service %s is overridden; the unit restarts the bot." % (self.label, policy, name))
             changed[name] = {"restart": "no"}
-        return {"services": changed or {self.bot["service"]: {"restart": "no"}}}
+        mine = changed.setdefault(self.bot["service"], {"restart": "no"})
+        for key, value in (("cap_drop", ["ALL"]), ("security_opt", ["no-new-privileges:true"])):
+            if key not in services[self.bot["service"]]:
+                mine[key] = value
+        return {"services": changed}
 
     def seal(self, target):
         """Read-only for the bot: what was built is what runs."""
@@ -314,7 +322,7 @@ class Deployer:
             env = dict(line.split("=", 1) for line in open(target + "/.botops/compose.env").read().splitlines())
             argv = [
                 "docker", "compose", "--project-name", self.label + "-task", "--project-directory", target,
-                "--file", os.path.join(target, self.bot["compose_file"]), "--file", target + "/.botops/restart.yml",
+                "--file", os.path.join(target, self.bot["compose_file"]), "--file", target + "/.botops/overlay.yml",
                 "--file", etc + "/compose.override.yml", "run", "--rm", "--no-deps", "--no-TTY", self.bot["service"],
             ]  # fmt: skip
             status, out, err = self.host.run(argv + shlex.split(command), cwd=target, env=env)
@@ -392,8 +400,10 @@ class Deployer:
             self.host.must("systemctl " + verb, ["systemctl", verb, self.unit])
             self.did.append(verb + "d")
         if self.bot["state"] == "stopped":
-            if units[self.unit]["ActiveState"] not in ("inactive", "failed"):
+            if units[self.unit]["ActiveState"] != "inactive":
                 self.host.must("stopping " + self.unit, ["systemctl", "stop", self.unit])
+                # An old failure would stand in the way of telling a new one.
+                self.host.run(["systemctl", "reset-failed", self.unit])
                 self.did.append("stopped")
             return
         if self.must_start(units, config, target):

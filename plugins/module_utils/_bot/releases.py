@@ -7,6 +7,9 @@ from __future__ import annotations
 import hashlib
 import json
 
+# What the units expect in a release beside its source. Raise it when that changes, so that releases are built anew.
+LAYOUT = 1
+
 
 class Refused(Exception):
     """What cannot be done, in one sentence."""
@@ -27,6 +30,7 @@ def digest_of(*parts):
 def release_id(bot, digest):
     """From the content and from what is made of it: the same source built with another Python is another release."""
     inputs = {key: bot[key] for key in ("mode", "python", "requirements", "build_command", "compose_file", "service")}
+    inputs["layout"] = LAYOUT
     inputs["strip"] = bot["source"]["strip_components"]
     digest = digest.split(":")[-1]
     return "%s-%s" % (digest[:12], digest_of(json.dumps(inputs, sort_keys=True))[:4])

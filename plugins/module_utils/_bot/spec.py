@@ -94,10 +94,11 @@ def specify(bot, settings):
     spec["source"] = dict(SOURCE, **{k: v for k, v in (bot.get("source") or {}).items() if v is not None})
     if settings.get("version"):
         spec["source"]["version"] = settings["version"]
-    for key in ("url", "path"):
-        if spec["source"]["type"] == "archive":
-            spec["source"]["templated"] = spec["source"].get("templated") or "{version}" in spec["source"][key]
-            spec["source"][key] = spec["source"][key].replace("{version}", spec["source"]["version"])
+    source = spec["source"]
+    if source["type"] != "git":
+        source["templated"] = "{version}" in source["url"] + source["path"]
+        for key in ("url", "path"):
+            source[key] = source[key].replace("{version}", source["version"])
     spec["health"] = dict(HEALTH, **(bot.get("health") or {}))
     spec["logs"] = dict(LOGS, **(bot.get("logs") or {}))
     spec["paths"] = paths = {
@@ -203,8 +204,6 @@ def compose_override(spec):
         "cpus": spec["cpus"],
         "pids_limit": 512,
         "stop_grace_period": "%ds" % spec["stop_seconds"],
-        "security_opt": ["no-new-privileges:true"],
-        "cap_drop": ["ALL"],
         "logging": {"driver": "json-file", "options": {"max-size": "%dm" % spec["logs"]["max_mb"], "max-file": "3"}},
     }
     if spec["ports"]:
@@ -277,3 +276,40 @@ def sandbox(spec):
         if name in SANDBOX_MINUS:
             pairs.append([name, SANDBOX_MINUS[name]])
     return pairs
+
+
+# systemd-analyze's exposure level of a unit, from 0 (tight) to 10.
+MOST_EXPOSURE = 2.5
+
+
+def checks(spec):
+    """What can be seen of a bot from outside, as host_checks wants it. Under a cluster only the cluster knows where it runs."""
+    name, label = spec["name"], spec["label"]
+    found = [
+        {
+            "id": label + "-secrets",
+            "title": "The configuration of %s is closed to other users" % name,
+            "mode": dict.fromkeys(spec["restart_paths"][:-1], "0600"),
+        }
+    ]
+    if spec["managed_by"] == "cluster":
+        return found
+    if spec["state"] == "stopped":
+        return found + [{"id": label, "title": "Bot %s stands by" % name, "unit": {spec["unit"]: "inactive"}}]
+    if spec["mode"] == "systemd":
+        found.append(
+            {
+                "id": label + "-sandbox",
+                "title": "Bot %s runs in a tight sandbox" % name,
+                "command": ["systemd-analyze", "security", "--no-pager", "--threshold=%d" % (MOST_EXPOSURE * 10), spec["unit"]],
+                "match": "Overall exposure level.*",
+            }
+        )
+    return found + [
+        {
+            "id": label,
+            "title": "Bot %s runs, and so does its health timer" % name,
+            "unit": {spec["unit"]: "active", label + "-health.timer": "active", label + "-retention.timer": "active"},
+        },
+        {"id": label + "-health", "title": "Bot %s says that it is well" % name, "url": spec["health"]["url"]},
+    ]

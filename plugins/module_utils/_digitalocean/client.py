@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import math
 import random
 import re
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +18,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._resource import Ambi
 
 try:
     from azure.core.credentials import AzureKeyCredential
-    from azure.core.exceptions import (
-        AzureError,
-        DecodeError,
-        IncompleteReadError,
-        ServiceRequestError,
-        ServiceRequestTimeoutError,
-        ServiceResponseError,
-        ServiceResponseTimeoutError,
-    )
+    from azure.core.exceptions import AzureError, ServiceRequestError, ServiceRequestTimeoutError, ServiceResponseTimeoutError
     from azure.core.pipeline.policies import AzureKeyCredentialPolicy, RetryPolicy
     from azure.core.rest import HttpRequest
     from pydo import Client as PydoClient
@@ -46,8 +41,6 @@ TEMPORARY = (500, 502, 503, 504)
 
 def answer_text(status, text, content_type=""):
     """What an error body says, in words: the API's own message, or what came instead of JSON."""
-    import json
-
     try:
         body = json.loads(text)
     except ValueError:
@@ -76,23 +69,50 @@ def budget_pause(status, headers, now):
     return 5.0
 
 
+def identity_of(item):
+    """What tells items of a listing apart, whatever the kind."""
+    for key in ("id", "uuid", "ip", "slug", "urn", "name"):
+        if item.get(key):
+            return item[key]
+    return repr(item)
+
+
+def clear_text(endpoint):
+    """Whether the token would cross a public network unencrypted."""
+    match = re.match(r"^http://(\[[^\]]+\]|[^:/]+)", endpoint)
+    if not match:
+        return False
+    host = match.group(1).strip("[]")
+    try:
+        return not ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." in host  # a bare name is a host of the lab
+
+
+def never_sent(error):
+    """Whether no byte of the request can have reached the API. The library's own distinction is too kind: a connection
+    that breaks while the answer is read may count as a failed request there."""
+    if not isinstance(error, ServiceRequestError):
+        return False
+    early = ("NewConnectionError", "ConnectTimeout", "NameResolutionError", "SSLError", "ProxyError", "gaierror")
+    return isinstance(error, ServiceRequestTimeoutError) or any(name in repr(error.inner_exception) for name in early)
+
+
 class Client:
     """Requests, answers and errors. Safe for several threads."""
 
     def __init__(self, token, endpoint=None, timeout=30, log=None, sleep=None):
         if IMPORT_ERROR:
-            raise Failure(
-                "The Python library pydo is missing (%s). Install it beside ansible: pip install pydo" % IMPORT_ERROR
-            )
+            raise Failure("The Python library pydo is missing for %s (%s). Install it there: pip install pydo" % (sys.executable, IMPORT_ERROR))
         if not token:
             raise Failure("No API token was given. Set api_token, or the environment variable DIGITALOCEAN_TOKEN.")
-        if token != token.strip() or not token.isprintable() or not token.isascii():
-            raise Failure(
-                "The API token has spaces, line breaks or other characters that no token has; check where it is read from."
-            )
+        if re.search(r"\s", token) or not token.isprintable() or not token.isascii():
+            raise Failure("The API token has spaces, line breaks or other characters that no token has; check where it is read from.")
         self.endpoint = (endpoint or DEFAULT_ENDPOINT).rstrip("/")
         if not re.match(r"^https?://[^/\s]+$", self.endpoint):
             raise Failure("api_endpoint must be http(s)://host[:port] without a path, not %r." % self.endpoint)
+        if clear_text(self.endpoint):
+            raise Failure("api_endpoint: %s would send the token unencrypted over a public network; use https." % self.endpoint)
         self.timeout = timeout
         self.log = log or (lambda text: None)
         self.sleep = sleep or time.sleep
@@ -132,23 +152,12 @@ class Client:
         pages = last_page(items, first[1])
         if pages > 1:
             with ThreadPoolExecutor(min(PARALLEL, pages - 1)) as pool:
-                for more, _ in pool.map(lambda number: self._page(path, key, what, query, number), range(2, pages + 1)):
-                    items.extend(more)
+                for page in pool.map(lambda number: self._page(path, key, what, query, number), range(2, pages + 1)):
+                    items.extend(page[0])
         # While pages were read, something may have been created or removed in front of them.
-        unique = {}
-        for item in items:
-            unique.setdefault(
-                item.get("id")
-                or item.get("uuid")
-                or item.get("ip")
-                or item.get("slug")
-                or item.get("urn")
-                or item.get("name")
-                or len(unique),
-                item,
-            )
+        unique = {identity_of(item): item for item in items}
         if len(unique) < first[1]:
-            return self._recount(path, key, what, query, len(unique), first[1])
+            return self._recount(path, key, what, query)
         return list(unique.values())
 
     def cached(self, path, key, **query):
@@ -160,23 +169,17 @@ class Client:
 
     # --- the inside
 
-    def _recount(self, path, key, what, query, got, total):
+    def _recount(self, path, key, what, query):
         """A page that shrank under the reading: read once more, one after another, and insist."""
         items, number = {}, 1
         while True:
             page, total = self._page(path, key, what, query, number)
-            items.update(
-                (item.get("id") or item.get("uuid") or item.get("name") or (number, i), item)
-                for i, item in enumerate(page)
-            )
+            items.update((identity_of(item), item) for item in page)
             if len(page) < PAGE_SIZE:
                 break
             number += 1
         if len(items) < total:
-            raise Failure(
-                "%s gave %d of %d; the list is incomplete, so nothing was decided from it."
-                % (what[0].upper() + what[1:], len(items), total)
-            )
+            raise Failure("%s gave %d of %d; the list is incomplete, so nothing was decided from it." % (what[0].upper() + what[1:], len(items), total))
         return list(items.values())
 
     def _page(self, path, key, what, query, number):
@@ -192,34 +195,22 @@ class Client:
         try:
             return response.json()
         except (ValueError, AzureError):
-            raise Failure(
-                "%s answered something that is not JSON: %s"
-                % (self.endpoint + path, answer_text(response.status_code, response.text()))
-            )
+            raise Failure("%s answered something that is not JSON: %s" % (self.endpoint + path, answer_text(response.status_code, response.text()))) from None
 
     def _request(self, method, path, what, body=None, query=None):
-        params = {
-            name: ("true" if value is True else "false" if value is False else str(value))
-            for name, value in (query or {}).items()
-            if value is not None
-        }
-        request = (
-            HttpRequest(method, path, params=params, json=body)
-            if body is not None
-            else HttpRequest(method, path, params=params)
-        )
+        params = {name: ("true" if value is True else "false" if value is False else str(value)) for name, value in (query or {}).items() if value is not None}
+        content = {} if body is None else {"json": body}
+        request = HttpRequest(method, path, params=params, headers={"Accept": "application/json"}, **content)
         pause, waited = FIRST_PAUSE, 0.0
         sent_before = False
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             self._spend()
             try:
-                response = self.pydo.send_request(
-                    request, connection_timeout=min(self.timeout, 10), read_timeout=self.timeout
-                )
-            except (ServiceRequestError, ServiceResponseError, IncompleteReadError, DecodeError) as error:
+                response = self.pydo.send_request(request, connection_timeout=min(self.timeout, 10), read_timeout=self.timeout)
+            except AzureError as error:
                 self._lost(method, what, error, last)
-                sent_before = sent_before or not isinstance(error, ServiceRequestError)
+                sent_before = sent_before or not never_sent(error)
             else:
                 self._account(response)
                 status = response.status_code
@@ -229,10 +220,7 @@ class Client:
                     wait = budget_pause(status, response.headers, time.time())
                     waited += wait
                     if last or waited > LONGEST_BUDGET_WAIT:
-                        raise Failure(
-                            "%s: the API's rate limit is used up; it opens again in %d s. Run the task again then."
-                            % (what, math.ceil(wait))
-                        )
+                        raise Failure("%s: the API's rate limit is used up; it opens again in %d s. Run the task again then." % (what, math.ceil(wait)))
                     self.log("%s: rate limit, waiting %.1f s" % (what, wait))
                     self.sleep(wait)
                     continue
@@ -247,11 +235,9 @@ class Client:
 
     def _lost(self, method, what, error, last):
         """No answer came. Decide whether asking again is safe."""
-        unsent = isinstance(error, ServiceRequestError)
+        unsent = never_sent(error)
         reason = str(error).strip()
-        match = re.search(
-            r"\[Errno -?\d+\] ([^')\"]+)|((?:Read|Connect\w*) timed out)|(Connection (?:aborted|refused|reset))", reason
-        )
+        match = re.search(r"\[Errno -?\d+\] ([^')\"]+)|((?:Read|Connect\w*) timed out)|(Connection (?:aborted|refused|reset))", reason)
         words = next((group for group in match.groups() if group), reason[:200]) if match else reason[:200]
         if "certificate verify failed" in reason.lower():
             words = "its TLS certificate was not accepted"
@@ -268,11 +254,12 @@ class Client:
         said = answer_text(status, text, response.headers.get("content-type", ""))
         if status == 401:
             raise Failure(
-                "%s: the API token was refused (HTTP 401): it is wrong, expired or revoked. Give a valid one in api_token or "
-                "DIGITALOCEAN_TOKEN." % what
+                "%s: the API token was refused (HTTP 401): it is wrong, expired or revoked. Give a valid one in api_token or DIGITALOCEAN_TOKEN." % what
             )
         if status == 403:
-            raise Failure("%s: the API token lacks a scope for this: %s." % (what, said))
+            raise Failure("%s was refused: %s. If it says nothing more, the API token lacks a scope for this." % (what, said))
+        if status == 404 and " instead of an answer" in said:
+            raise Failure("%s: %s. Is api_endpoint right?" % (what, said))
         if status == 404:
             raise Gone("%s: it does not exist: %s." % (what, said))
         if status in TEMPORARY and method not in REPEATABLE:
@@ -296,9 +283,7 @@ class Client:
         if remaining == 0:
             wait = reset - time.time()
             if wait > LONGEST_BUDGET_WAIT:
-                raise Failure(
-                    "The API's budget of requests is used up; it opens again in %d minutes." % math.ceil(wait / 60)
-                )
+                raise Failure("The API's budget of requests is used up; it opens again in %d minutes." % math.ceil(wait / 60))
             if wait > 0:
                 self.log("rate limit used up, waiting %.1f s" % wait)
                 self.sleep(wait)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import re
 
@@ -30,7 +31,7 @@ def fingerprint(public_key):
         blob = base64.b64decode(public_key.split()[1], validate=True)
     except (IndexError, ValueError):
         return None
-    digest = hashlib.md5(blob).hexdigest()
+    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
     return ":".join(digest[i : i + 2] for i in range(0, 32, 2))
 
 
@@ -42,9 +43,7 @@ def key_material(public_key):
 class SshKey(DigitalOcean):
     kind = "ssh_key"
     path, many, one = "/v2/account/keys", "ssh_keys", "ssh_key"
-    immutable = {
-        "public_key": "the vendor cannot replace a key: add the new one under a new name, then remove this one"
-    }
+    immutable = {"public_key": "the vendor cannot replace a key: add the new one under a new name, then remove this one"}
 
     def validate(self):
         if self.params["public_key"] is not None:
@@ -85,18 +84,24 @@ class SshKey(DigitalOcean):
 
 
 def backup_policy(backups, policy):
-    """The wanted backup plan as one value: None leaves it alone, {} means no backups."""
+    """The wanted backup plan as one value; None leaves it alone."""
     if backups is None:
         return None
     if not backups:
-        return {}
+        return {"enabled": False}
     policy = policy or {}
     plan = policy.get("plan") or "weekly"
     return {
+        "enabled": True,
         "plan": plan,
         "hour": policy["hour"] if policy.get("hour") is not None else 0,
         "weekday": (policy.get("weekday") or "SUN") if plan == "weekly" else None,
     }
+
+
+def wire_policy(plan):
+    """A plan as the API takes it: a daily one has no weekday."""
+    return {name: plan[name] for name in ("plan", "hour", "weekday") if plan.get(name) is not None and (name, plan["plan"]) != ("weekday", "daily")}
 
 
 class Droplet(DigitalOcean):
@@ -119,9 +124,7 @@ class Droplet(DigitalOcean):
         check_tags("tags", params["tags"])
         check_tags("owner_tag", [params["owner_tag"]] if params["owner_tag"] else [])
         if params["name"] and not (HOSTNAME.match(params["name"]) and len(params["name"]) <= 255):
-            raise Failure(
-                "name: %r is not a host name: only letters, digits, dot and dash, not at the end." % params["name"]
-            )
+            raise Failure("name: %r is not a host name: only letters, digits, dot and dash, not at the end." % params["name"])
         policy = params["backup_policy"]
         if policy and not params["backups"]:
             raise Failure("backup_policy needs backups: true.")
@@ -136,9 +139,7 @@ class Droplet(DigitalOcean):
                 return [self.client.get("%s/%d" % (self.path, self.params["id"]), "reading %s" % self.title)[self.one]]
             except Gone:
                 if self.params["state"] == "present":
-                    raise Failure(
-                        "There is no droplet with the id %d. Leave id out to have one created." % self.params["id"]
-                    )
+                    raise Failure("There is no droplet with the id %d. Leave id out to have one created." % self.params["id"]) from None
                 return []
         named = self.client.listing(self.path, self.many, name=self.params["name"])
         # The API's filter ignores case; two names that differ in case are two droplets.
@@ -189,12 +190,12 @@ class Droplet(DigitalOcean):
 
     def _policy(self, raw):
         if "backups" not in raw["features"]:
-            return {}
+            return {"enabled": False}
         policy = self.client.get("%s/%d/backups/policy" % (self.path, raw["id"]), "reading the backup policy")["policy"]
         if not policy.get("backup_enabled", True):
-            return {}
+            return {"enabled": False}
         kept = policy.get("backup_policy") or {}
-        return {"plan": kept.get("plan"), "hour": kept.get("hour"), "weekday": kept.get("weekday")}
+        return {"enabled": True, "plan": kept.get("plan"), "hour": kept.get("hour"), "weekday": kept.get("weekday")}
 
     def wanted(self, raw):
         params = self.params
@@ -204,8 +205,8 @@ class Droplet(DigitalOcean):
         vpc = self.vpc("vpc", params["vpc"]) if params["vpc"] else None
         placeholder = "(%s, not there yet)" % params["vpc"] if params["vpc"] else None
         policy = backup_policy(params["backups"], params["backup_policy"])
-        if raw is None and policy == {}:
-            policy = None
+        if raw is None and policy == {"enabled": False}:
+            policy = None  # as it is without asking
         return {
             "name": params["name"],
             "region": params["region"],
@@ -237,10 +238,7 @@ class Droplet(DigitalOcean):
         one_of("region", region, regions)
         one_of("size", size, sizes)
         if region not in sizes[size]["regions"]:
-            raise Failure(
-                "size: %s is not offered in %s. It is in: %s. Or choose another size."
-                % (size, region, ", ".join(sorted(sizes[size]["regions"])))
-            )
+            raise Failure("size: %s is not offered in %s. It is in: %s. Or choose another size." % (size, region, ", ".join(sorted(sizes[size]["regions"]))))
 
     def _keys(self):
         """Names, numbers and fingerprints of SSH keys to numbers."""
@@ -252,16 +250,11 @@ class Droplet(DigitalOcean):
             matches = [key for key in known if wanted in (str(key["id"]), key["fingerprint"])]
             matches = matches or [key for key in known if key["name"] == wanted]
             if len(matches) > 1:
-                raise Failure(
-                    "ssh_keys: %s" % several("the name %s" % wanted, ["id %s" % key["id"] for key in matches])
-                )
+                raise Failure("ssh_keys: %s" % several("the name %s" % wanted, ["id %s" % key["id"] for key in matches], True))
             if matches:
                 numbers.append(matches[0]["id"])
             elif not self.check_mode:
-                raise Failure(
-                    "ssh_keys: this account has no key with the name, id or fingerprint %r; add it with do_ssh_key."
-                    % wanted
-                )
+                raise Failure("ssh_keys: this account has no key with the name, id or fingerprint %r; add it with do_ssh_key." % wanted)
         return numbers
 
     def check_update(self, raw, changes):
@@ -296,9 +289,7 @@ class Droplet(DigitalOcean):
             "monitoring": bool(params["monitoring"]),
             "user_data": params["user_data"],
             "backups": bool(wanted["backups"]),
-            "backup_policy": {k: v for k, v in wanted["backups"].items() if v is not None}
-            if wanted["backups"]
-            else None,
+            "backup_policy": wire_policy(wanted["backups"]) if wanted["backups"] else None,
             "with_droplet_agent": params["droplet_agent"],
         }
         body = {name: value for name, value in body.items() if value is not None}
@@ -311,7 +302,7 @@ class Droplet(DigitalOcean):
             return int(image)
         own = [item for item in self.client.cached("/v2/images", "images", private=True) if item["name"] == image]
         if len(own) > 1:
-            raise Failure("image: %s" % several("the name %s" % image, [self.describe_image(item) for item in own]))
+            raise Failure("image: %s" % several("the name %s" % image, [self.describe_image(item) for item in own], True))
         return own[0]["id"] if own else image
 
     @staticmethod
@@ -322,9 +313,7 @@ class Droplet(DigitalOcean):
         identity = raw["id"]
         if raw["locked"]:
             # An action of somebody else, or of an interrupted run, is still at work: it would refuse ours.
-            raw = wait_for(
-                lambda: self.settled(raw), "%s to be free" % self.title, self.params["wait_timeout"], self.log
-            )
+            raw = wait_for(lambda: self.settled(raw), "%s to be free" % self.title, self.params["wait_timeout"], self.log)
         if "name" in changes:
             self._act(identity, "rename", name=wanted["name"])
             self.did("renamed from %s" % raw["name"])
@@ -348,25 +337,17 @@ class Droplet(DigitalOcean):
             self.client.post("/v2/tags/%s/resources" % tag, resources, "tagging %s with %s" % (self.title, tag))
             self.did("added the tag %s" % tag)
         for tag in removed:
-            try:
-                self.client.delete(
-                    "/v2/tags/%s/resources" % tag, "removing the tag %s from %s" % (tag, self.title), body=resources
-                )
-            except Gone:
-                pass  # the whole tag was removed meanwhile
+            with contextlib.suppress(Gone):  # the whole tag was removed meanwhile
+                self.client.delete("/v2/tags/%s/resources" % tag, "removing the tag %s from %s" % (tag, self.title), body=resources)
             self.did("removed the tag %s" % tag)
 
     def _backups(self, identity, before, after):
-        if not after:
+        if not after["enabled"]:
             self._act(identity, "disable_backups")
             self.did("switched backups off")
             return
-        policy = {
-            name: value
-            for name, value in after.items()
-            if value is not None and not (name == "weekday" and after["plan"] == "daily")
-        }
-        self._act(identity, "change_backup_policy" if before else "enable_backups", backup_policy=policy)
+        policy = wire_policy(after)
+        self._act(identity, "change_backup_policy" if before["enabled"] else "enable_backups", backup_policy=policy)
         self.did("set the backup plan to %s" % ", ".join("%s %s" % pair for pair in sorted(policy.items())))
 
     def _power(self, identity, state):
@@ -413,10 +394,7 @@ class Droplet(DigitalOcean):
         def probe():
             now = self.client.get("/v2/actions/%d" % action["id"], "following the %s" % what)["action"]
             if now["status"] == "errored":
-                raise Failure(
-                    "The %s failed on the vendor's side (action %d). Look at the droplet's history."
-                    % (what, action["id"])
-                )
+                raise Failure("The %s failed on the vendor's side (action %d). Look at the droplet's history." % (what, action["id"]))
             return (now if now["status"] == "completed" else None), now["status"]
 
         return wait_for(probe, what, self.params["wait_timeout"], self.log)
@@ -424,18 +402,10 @@ class Droplet(DigitalOcean):
     # --- waiting
 
     def settled(self, raw):
-        if (
-            raw["status"] in ("active", "off", "archive")
-            and not raw["locked"]
-            and (shapes.address(raw, "public") or shapes.address(raw, "private"))
-        ):
+        if raw["status"] in ("active", "off", "archive") and not raw["locked"] and (shapes.address(raw, "public") or shapes.address(raw, "private")):
             return raw, raw["status"]
         now = self.read(raw)
-        ready = (
-            now["status"] in ("active", "off", "archive")
-            and not now["locked"]
-            and (shapes.address(now, "public") or shapes.address(now, "private"))
-        )
+        ready = now["status"] in ("active", "off", "archive") and not now["locked"] and (shapes.address(now, "public") or shapes.address(now, "private"))
         return (now if ready else None), "%s%s" % (now["status"], ", locked" if now["locked"] else "")
 
     def vanished(self, raw):
@@ -451,6 +421,7 @@ class Droplet(DigitalOcean):
 class Snapshot(DigitalOcean):
     kind = "snapshot"
     path, many, one = "/v2/snapshots", "snapshots", "snapshot"
+    visible_at_once = False
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -491,9 +462,7 @@ class Snapshot(DigitalOcean):
     def create(self, wanted):
         helper = Droplet(self.client, dict(self.params, name=self.source["name"], id=self.source["id"]), log=self.log)
         helper._act(self.source["id"], "snapshot", name=self.params["name"])
-        return wait_for(
-            lambda: (next(iter(self.find()), None), "not listed"), "%s to be listed" % self.title, 60, self.log
-        )
+        return wait_for(lambda: (next(iter(self.find()), None), "not listed"), "%s to be listed" % self.title, 60, self.log)
 
     def shape(self, raw):
         return shapes.snapshot(raw)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import DigitalOcean
 from ansible_collections.botops.fleet.plugins.module_utils._resource import (
@@ -15,6 +16,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._resource import (
     unordered,
 )
 
+DOMAIN = re.compile(r"^([a-z0-9_]([a-z0-9_\-]*[a-z0-9_])?\.)+[a-z0-9\-]{2,}$")
 HOST_TYPES = ("CNAME", "MX", "NS", "SRV")
 DETAILS = {"MX": ("priority",), "SRV": ("priority", "port", "weight"), "CAA": ("flags", "tag")}
 
@@ -26,12 +28,9 @@ def normal_data(kind, data):
         try:
             address = ipaddress.ip_address(data)
         except ValueError:
-            raise Failure("values: %r is not an address, which a record of type %s needs." % (data, kind))
+            raise Failure("values: %r is not an address, which a record of type %s needs." % (data, kind)) from None
         if address.version != (4 if kind == "A" else 6):
-            raise Failure(
-                "values: %s is IPv%d; a record of type %s needs IPv%d."
-                % (data, address.version, kind, 4 if kind == "A" else 6)
-            )
+            raise Failure("values: %s is IPv%d; a record of type %s needs IPv%d." % (data, address.version, kind, 4 if kind == "A" else 6))
         return str(address)
     return data.rstrip(".").lower() if kind in HOST_TYPES and data != "@" else data
 
@@ -58,6 +57,7 @@ def full_name(name, domain):
 
 class DomainRecord(DigitalOcean):
     kind = "domain_record"
+    created_in_steps = True
 
     @property
     def title(self):
@@ -77,15 +77,15 @@ class DomainRecord(DigitalOcean):
 
     def validate(self):
         kind, params = self.params["type"], self.params
+        if not DOMAIN.match(self.domain):
+            raise Failure("domain: %r is not a domain name." % params["domain"])
         if params["ttl"] is not None and params["ttl"] < 30:
             raise Failure("ttl: %d is below the 30 seconds that are the least." % params["ttl"])
         records = self._declared() or []
         for record in records:
             missing = [name for name in DETAILS.get(kind, ()) if name not in record]
             if missing and params["state"] == "present":
-                raise Failure(
-                    "records: a record of type %s needs %s. Use records instead of values." % (kind, ", ".join(missing))
-                )
+                raise Failure("records: a record of type %s needs %s. Use records instead of values." % (kind, ", ".join(missing)))
         if kind == "CNAME" and len(records) > 1 and params["purge"]:
             raise Failure("values: a name has one CNAME at most (%d given)." % len(records))
         if kind == "CNAME" and self.label == "@":
@@ -105,15 +105,10 @@ class DomainRecord(DigitalOcean):
         self.zone_missing = False
         name = self.domain if self.label == "@" else "%s.%s" % (self.label, self.domain)
         try:
-            records = self.client.listing(
-                self.base, "domain_records", "reading %s" % self.title, name=name, type=self.params["type"]
-            )
+            records = self.client.listing(self.base, "domain_records", "reading %s" % self.title, name=name, type=self.params["type"])
         except Gone:
             if self.params["state"] == "present" and not self.params["create_domain"]:
-                raise Failure(
-                    "domain: %s is not a domain of this account. Add it there, or set create_domain: true."
-                    % self.domain
-                )
+                raise Failure("domain: %s is not a domain of this account. Add it there, or set create_domain: true." % self.domain) from None
             self.zone_missing = True
             return []
         records = [r for r in records if r["type"] == self.params["type"] and r["name"].lower() == self.label]
@@ -128,7 +123,7 @@ class DomainRecord(DigitalOcean):
         }
 
     def wanted(self, raw):
-        have = self.current(raw)["records"] if raw else []
+        have = self.seen(raw)["records"] if raw else []
         return {
             "records": target_list(have, self._declared(), self.params["purge"]),
             "ttl": self.params["ttl"] if raw else self.params["ttl"] or 1800,
@@ -144,24 +139,23 @@ class DomainRecord(DigitalOcean):
 
     def _body(self, view, ttl):
         kind = self.params["type"]
-        return {**view, "type": kind, "name": self.label, "data": wire_data(kind, view["data"]), "ttl": ttl}
+        # The vendor wants every detail named, those of other types as null.
+        details = dict.fromkeys(("priority", "port", "weight", "flags", "tag"))
+        return {**details, **view, "type": kind, "name": self.label, "data": wire_data(kind, view["data"]), "ttl": ttl}
 
     def create(self, wanted):
         if self.zone_missing:
             self.client.post("/v2/domains", {"name": self.domain}, "adding the domain %s" % self.domain)
             self.did("added the domain %s" % self.domain)
             self.zone_missing = False
-        made = [
-            self.client.post(self.base, self._body(view, wanted["ttl"]), "creating %s" % self.title)["domain_record"]
-            for view in wanted["records"]
-        ]
+        made = [self.client.post(self.base, self._body(view, wanted["ttl"]), "creating %s" % self.title)["domain_record"] for view in wanted["records"]]
         return {"records": made}
 
     def update(self, raw, changes, wanted):
         kind = self.params["type"]
         ttl = wanted["ttl"] if wanted["ttl"] is not None else max(record["ttl"] for record in raw["records"])
         target = wanted["records"] if wanted["records"] is not None else self.current(raw)["records"]
-        added, _ = list_steps(self.current(raw)["records"], target)
+        added = list_steps(self.current(raw)["records"], target)[0]
         kept, stale, seen = [], [], []
         for record in raw["records"]:
             view = record_view(kind, record)
@@ -190,11 +184,7 @@ class DomainRecord(DigitalOcean):
 
     def _replace(self, record, view, ttl):
         self.client.put("%s/%d" % (self.base, record["id"]), self._body(view, ttl), "changing %s" % self.title)
-        self.did(
-            "changed %s to %s" % (record["data"], view["data"])
-            if record["data"] != view["data"]
-            else "set the TTL of %s" % view["data"]
-        )
+        self.did("changed %s to %s" % (record["data"], view["data"]) if record["data"] != view["data"] else "set the TTL of %s" % view["data"])
 
     def delete(self, raw):
         for record in raw["records"]:

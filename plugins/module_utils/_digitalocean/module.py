@@ -8,6 +8,7 @@ import difflib
 import re
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
+
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.client import DEFAULT_ENDPOINT, Client
 from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Failure, converge, several
 
@@ -37,9 +38,7 @@ def spec(**own):
 
 
 def client_of(module):
-    return Client(
-        module.params["api_token"], module.params["api_endpoint"], module.params["api_timeout"], log=module.debug
-    )
+    return Client(module.params["api_token"], module.params["api_endpoint"], module.params["api_timeout"], log=module.debug)
 
 
 def run(adapter_class, argument_spec, **constraints):
@@ -121,7 +120,7 @@ class DigitalOcean(Adapter):
 
     def body(self, raw, wanted):
         """What is sent to create (`raw` is None) or replace; by default what is wanted over what is there."""
-        have = self.current(raw) if raw else {}
+        have = self.seen(raw) if raw else {}
         return {
             **{k: v for k, v in have.items() if v is not None},
             **{k: v for k, v in wanted.items() if v is not None},
@@ -138,17 +137,13 @@ class DigitalOcean(Adapter):
         matches = [item for item in items if str(item["id"]) == str(value)] if is_id(str(value)) else []
         matches = matches or [item for item in items if item["name"] == value]
         if len(matches) > 1:
-            raise Failure(
-                "%s: %s" % (option, several("the name %s" % value, [self.describe(item) for item in matches]))
-            )
+            raise Failure("%s: %s" % (option, several("the name %s" % value, [self.describe(item) for item in matches], True)))
         if matches:
             return matches[0]
         if self.check_mode:
             self.warnings.append("%s: %s does not exist yet; an earlier task may create it." % (option, value))
             return None
-        raise Failure(
-            "%s: there is no %s with the name or id %r in this account." % (option, many.replace("_", " ")[:-1], value)
-        )
+        raise Failure("%s: there is no %s with the name or id %r in this account." % (option, many.replace("_", " ")[:-1], value))
 
     def droplet(self, option, value):
         if str(value).isdigit():

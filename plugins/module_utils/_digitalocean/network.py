@@ -30,16 +30,13 @@ from ansible_collections.botops.fleet.plugins.module_utils._resource import (
 def overlapping(ip_range, others):
     """Those of `others` ({name: range}) that share addresses with `ip_range`."""
     network = ipaddress.ip_network(ip_range)
-    return sorted(
-        "%s (%s)" % (name, other)
-        for name, other in others.items()
-        if other and network.overlaps(ipaddress.ip_network(other))
-    )
+    return sorted("%s (%s)" % (name, other) for name, other in others.items() if other and network.overlaps(ipaddress.ip_network(other)))
 
 
 class Vpc(DigitalOcean):
     kind = "vpc"
     path, many, one = "/v2/vpcs", "vpcs", "vpc"
+    created_in_steps = True
     immutable = {
         "region": "a network cannot move: choose another name for the one there",
         "ip_range": "a range cannot be changed: create another network and move the droplets",
@@ -54,7 +51,7 @@ class Vpc(DigitalOcean):
             try:
                 network = ipaddress.ip_network(self.params["ip_range"])
             except ValueError as error:
-                raise Failure("ip_range: %s. Write a network in CIDR notation, for example 10.44.0.0/20." % error)
+                raise Failure("ip_range: %s. Write a network in CIDR notation, for example 10.44.0.0/20." % error) from None
             if network.version != 4 or not network.is_private or not 16 <= network.prefixlen <= 28:
                 raise Failure("ip_range: %s is not a private IPv4 range between /16 and /28." % network)
 
@@ -76,21 +73,15 @@ class Vpc(DigitalOcean):
             clash = overlapping(wanted["ip_range"], {vpc["name"]: vpc["ip_range"] for vpc in self.all})
             if clash:
                 raise Failure(
-                    "ip_range: %s overlaps %s. Networks of one account must not overlap; choose another range."
-                    % (wanted["ip_range"], " and ".join(clash))
+                    "ip_range: %s overlaps %s. Networks of one account must not overlap; choose another range." % (wanted["ip_range"], " and ".join(clash))
                 )
 
     def check_update(self, raw, changes):
         if changes.get("default") == (True, False):
-            raise Failure(
-                "default: %s is the default of %s; make another network the default instead."
-                % (self.title, raw["region"])
-            )
+            raise Failure("default: %s is the default of %s; make another network the default instead." % (self.title, raw["region"]))
 
     def create(self, wanted):
-        body = {
-            name: wanted[name] for name in ("name", "region", "ip_range", "description") if wanted[name] is not None
-        }
+        body = {name: wanted[name] for name in ("name", "region", "ip_range", "description") if wanted[name] is not None}
         return self.client.post(self.path, body, "creating %s" % self.title)[self.one]
 
     def body(self, raw, wanted):
@@ -99,10 +90,7 @@ class Vpc(DigitalOcean):
 
     def delete(self, raw):
         if raw["default"]:
-            raise Failure(
-                "%s is the default network of %s, which cannot be deleted; make another one the default first."
-                % (self.title, raw["region"])
-            )
+            raise Failure("%s is the default network of %s, which cannot be deleted; make another one the default first." % (self.title, raw["region"]))
         members = self.client.listing("%s/%s/members" % (self.path, raw["id"]), "members")
         if members:
             raise Failure(
@@ -135,7 +123,7 @@ def normal_address(address):
     try:
         network = ipaddress.ip_network(str(address).strip(), strict=False)
     except ValueError:
-        raise Failure("addresses: %r is neither an address nor a network in CIDR notation." % address)
+        raise Failure("addresses: %r is neither an address nor a network in CIDR notation." % address) from None
     return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
 
 
@@ -152,8 +140,7 @@ def normal_rules(rules, end):
             values = (rule.get(end) or {}).get(name) or []
             peers[name] = unordered(peers[name] + [normal_address(v) if name == "addresses" else v for v in values])
     return unordered(
-        {"protocol": protocol, "ports": ports, end: {name: values for name, values in peers.items() if values}}
-        for (protocol, ports), peers in by_key.items()
+        {"protocol": protocol, "ports": ports, end: {name: values for name, values in peers.items() if values}} for (protocol, ports), peers in by_key.items()
     )
 
 
@@ -171,7 +158,7 @@ class Firewall(DigitalOcean):
     def validate(self):
         params = self.params
         if not re.match(r"^[a-zA-Z0-9][a-zA-Z0-9.\-]+$", params["name"]):
-            raise Failure("name: %r may only have letters, digits, dot and dash." % params["name"])
+            raise Failure("name: %r may only have letters, digits, dot and dash, and has at least two of them." % params["name"])
         check_tags("tags", params["tags"])
         for option, end in (("inbound_rules", "sources"), ("outbound_rules", "destinations")):
             for index, rule in enumerate(params[option] or []):
@@ -179,13 +166,10 @@ class Firewall(DigitalOcean):
                 try:
                     normal_rules([rule], end)
                 except Failure as error:
-                    raise Failure("%s.%s" % (where, error))
+                    raise Failure("%s.%s" % (where, error)) from None
                 check_tags("%s.%s.tags" % (where, end), rule[end]["tags"])
                 if not any(rule[end].values()):
-                    raise Failure(
-                        "%s.%s names nobody; give addresses, tags, droplets, load_balancers or kubernetes_ids."
-                        % (where, end)
-                    )
+                    raise Failure("%s.%s names nobody; give addresses, tags, droplets, load_balancers or kubernetes_ids." % (where, end))
 
     def describe(self, raw):
         return "id %s, created %s" % (raw["id"], raw["created_at"])
@@ -200,15 +184,13 @@ class Firewall(DigitalOcean):
         }
 
     def wanted(self, raw):
-        params, have = self.params, self.current(raw) if raw else {}
+        params, have = self.params, self.seen(raw) if raw else {}
         wanted = {"name": params["name"]}
         for option, end in (("inbound_rules", "sources"), ("outbound_rules", "destinations")):
             rules = self._resolved(option, end)
             wanted[option] = join_rules(have.get(option), rules, params["purge_rules"], end)
         wanted["tags"] = target_list(have.get("tags"), params["tags"], params["purge_targets"])
-        wanted["droplet_ids"] = target_list(
-            have.get("droplet_ids"), self.droplet_ids("droplets", params["droplets"]), params["purge_targets"]
-        )
+        wanted["droplet_ids"] = target_list(have.get("droplet_ids"), self.droplet_ids("droplets", params["droplets"]), params["purge_targets"])
         if raw is None:
             wanted = {name: value if value is not None else [] for name, value in wanted.items()}
         return wanted
@@ -248,10 +230,7 @@ class Firewall(DigitalOcean):
 
     def _check_targets(self, wanted):
         if len(wanted.get("droplet_ids") or []) > 10:
-            raise Failure(
-                "droplets: a firewall takes at most 10 droplets by number (%d given); use a tag."
-                % len(wanted["droplet_ids"])
-            )
+            raise Failure("droplets: a firewall takes at most 10 droplets by number (%d given); use a tag." % len(wanted["droplet_ids"]))
         if len(wanted.get("tags") or []) > 5:
             raise Failure("tags: a firewall takes at most 5 tags (%d given)." % len(wanted["tags"]))
 
@@ -305,16 +284,14 @@ class ReservedIp(DigitalOcean):
         params = self.params
         if params["ip"]:
             return "reserved address %s" % params["ip"]
-        return "reserved address %s" % (
-            "of droplet %s" % params["droplet"] if params["droplet"] else "in %s" % params["region"]
-        )
+        return "reserved address %s" % ("of droplet %s" % params["droplet"] if params["droplet"] else "in %s" % params["region"])
 
     def validate(self):
         if self.params["ip"]:
             try:
                 ipaddress.IPv4Address(self.params["ip"])
             except ValueError:
-                raise Failure("ip: %r is not an IPv4 address." % self.params["ip"])
+                raise Failure("ip: %r is not an IPv4 address." % self.params["ip"]) from None
         elif self.params["state"] == "absent" and not self.params["droplet"]:
             raise Failure("Releasing an address needs ip or droplet; a region alone says too little.")
         if self.params["droplet"] and self.params["unassigned"]:
@@ -355,11 +332,7 @@ class ReservedIp(DigitalOcean):
 
     def wanted(self, raw):
         target = self.target()
-        droplet_id = (
-            target["id"]
-            if target
-            else ("(%s, not there yet)" % self.params["droplet"] if self.params["droplet"] else None)
-        )
+        droplet_id = target["id"] if target else ("(%s, not there yet)" % self.params["droplet"] if self.params["droplet"] else None)
         return {
             "region": self.params["region"],
             "droplet_id": 0 if self.params["unassigned"] else droplet_id,
@@ -367,17 +340,14 @@ class ReservedIp(DigitalOcean):
 
     def check_creation(self, wanted):
         if self.params["region"]:
-            one_of(
-                "region", self.params["region"], {item["slug"] for item in self.client.cached("/v2/regions", "regions")}
-            )
+            one_of("region", self.params["region"], {item["slug"] for item in self.client.cached("/v2/regions", "regions")})
         self._check_region(self.params["region"])
 
     def _check_region(self, region):
         target = self.target()
         if target and region and shapes.slug(target["region"]) != region:
             raise Failure(
-                "%s is in %s and droplet %s in %s; an address only works in its region."
-                % (self.title, region, target["name"], shapes.slug(target["region"]))
+                "%s is in %s and droplet %s in %s; an address only works in its region." % (self.title, region, target["name"], shapes.slug(target["region"]))
             )
 
     def check_update(self, raw, changes):
@@ -385,21 +355,16 @@ class ReservedIp(DigitalOcean):
         before, after = changes.get("droplet_id", (0, 0))
         if before and after and not self.params["move"]:
             raise Failure(
-                "%s is on droplet %s (id %s). Taking it away from there needs move: true. Nothing was changed."
-                % (self.title, raw["droplet"]["name"], before)
+                "%s is on droplet %s (id %s). Taking it away from there needs move: true. Nothing was changed." % (self.title, raw["droplet"]["name"], before)
             )
 
     def create(self, wanted):
         target = self.target()
         if target:
             # The vendor takes either a droplet or a region.
-            raw = self.client.post(
-                self.path, {"droplet_id": target["id"]}, "reserving an address for %s" % target["name"]
-            )
+            raw = self.client.post(self.path, {"droplet_id": target["id"]}, "reserving an address for %s" % target["name"])
         else:
-            raw = self.client.post(
-                self.path, {"region": self.params["region"]}, "reserving an address in %s" % self.params["region"]
-            )
+            raw = self.client.post(self.path, {"region": self.params["region"]}, "reserving an address in %s" % self.params["region"])
         return raw[self.one]
 
     def update(self, raw, changes, wanted):
@@ -445,8 +410,7 @@ class ReservedIp(DigitalOcean):
     def delete(self, raw):
         if raw["droplet"] and not self.params["move"] and not self.params["droplet"]:
             raise Failure(
-                "%s is on droplet %s (id %s). Releasing it from under it needs move: true."
-                % (self.title, raw["droplet"]["name"], raw["droplet"]["id"])
+                "%s is on droplet %s (id %s). Releasing it from under it needs move: true." % (self.title, raw["droplet"]["name"], raw["droplet"]["id"])
             )
         self.client.delete("%s/%s" % (self.path, raw["ip"]), "releasing %s" % self.title)
 
@@ -470,7 +434,7 @@ def certificate_fingerprint(pem):
     if not match:
         return None
     try:
-        return hashlib.sha1(base64.b64decode("".join(match.group(1).split()), validate=True)).hexdigest()
+        return hashlib.sha1(base64.b64decode("".join(match.group(1).split()), validate=True), usedforsecurity=False).hexdigest()
     except ValueError:
         return None
 
@@ -594,10 +558,7 @@ class LoadBalancer(DigitalOcean):
         for index, rule in enumerate(params["forwarding_rules"] or []):
             encrypted = rule["entry_protocol"] in ("https", "http2", "http3")
             if encrypted and not rule["certificate"] and not rule["tls_passthrough"]:
-                raise Failure(
-                    "forwarding_rules[%d]: %s needs certificate, or tls_passthrough: true."
-                    % (index, rule["entry_protocol"])
-                )
+                raise Failure("forwarding_rules[%d]: %s needs certificate, or tls_passthrough: true." % (index, rule["entry_protocol"]))
             for end in ("entry_port", "target_port"):
                 if not 1 <= rule[end] <= 65535:
                     raise Failure("forwarding_rules[%d].%s: %d is not a port." % (index, end, rule[end]))
@@ -632,9 +593,7 @@ class LoadBalancer(DigitalOcean):
         vpc = self.vpc("vpc", params["vpc"]) if params["vpc"] else None
         rules = None
         if params["forwarding_rules"] is not None:
-            rules = normal_forwarding(
-                dict(rule, certificate_id=self._certificate(rule["certificate"])) for rule in params["forwarding_rules"]
-            )
+            rules = normal_forwarding(dict(rule, certificate_id=self._certificate(rule["certificate"])) for rule in params["forwarding_rules"])
         check = {k: v for k, v in (params["health_check"] or {}).items() if v is not None} or None
         if check and check.get("protocol") == "tcp":
             check.pop("path", None)
@@ -642,26 +601,18 @@ class LoadBalancer(DigitalOcean):
         have = raw.get("droplet_ids") if raw and not raw.get("tag") else []
         firewall = None
         if params["firewall"]:
-            firewall = {
-                side: unordered(params["firewall"][side])
-                for side in ("allow", "deny")
-                if params["firewall"][side] is not None
-            }
+            firewall = {side: unordered(params["firewall"][side]) for side in ("allow", "deny") if params["firewall"][side] is not None}
         return {
             "name": params["name"],
             "region": params["region"],
             "vpc_uuid": vpc["id"] if vpc else ("(%s, not there yet)" % params["vpc"] if params["vpc"] else None),
             "forwarding_rules": rules,
             "health_check": check,
-            "sticky_sessions": {k: v for k, v in params["sticky_sessions"].items() if v is not None}
-            if params["sticky_sessions"]
-            else None,
+            "sticky_sessions": {k: v for k, v in params["sticky_sessions"].items() if v is not None} if params["sticky_sessions"] else None,
             "firewall": firewall,
             # Droplets by number take the tag away, and the other way round.
             "tag": params["tag"] if params["tag"] is not None else ("" if droplets is not None else None),
-            "droplet_ids": target_list(have, droplets, params["purge_droplets"])
-            if droplets is not None
-            else ([] if params["tag"] else None),
+            "droplet_ids": target_list(have, droplets, params["purge_droplets"]) if droplets is not None else ([] if params["tag"] else None),
             **{name: params[name] for name in BALANCER_FIELDS},
         }
 
@@ -679,18 +630,12 @@ class LoadBalancer(DigitalOcean):
 
     def body(self, raw, wanted):
         """The vendor replaces everything at once, and what is left out falls back to its default: start from what is there."""
-        have = self.current(raw) if raw else {}
+        have = self.seen(raw) if raw else {}
         body = {**have, **{k: v for k, v in wanted.items() if v is not None}}
         for name in ("health_check", "sticky_sessions", "firewall"):
-            if (
-                wanted.get(name) is not None
-                and name in have
-                and not (name == "sticky_sessions" and wanted[name]["type"] != have[name]["type"])
-            ):
+            if wanted.get(name) is not None and name in have and not (name == "sticky_sessions" and wanted[name]["type"] != have[name]["type"]):
                 body[name] = {**have[name], **wanted[name]}
-        body["forwarding_rules"] = [
-            {k: v for k, v in rule.items() if v is not None} for rule in body["forwarding_rules"]
-        ]
+        body["forwarding_rules"] = [{k: v for k, v in rule.items() if v is not None} for rule in body["forwarding_rules"]]
         if body.get("tag"):
             body.pop("droplet_ids", None)
         else:

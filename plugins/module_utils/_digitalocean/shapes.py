@@ -47,10 +47,7 @@ def droplet(raw):
 
 
 def vpc(raw):
-    return {
-        name: raw.get(name)
-        for name in ("id", "urn", "name", "description", "region", "ip_range", "default", "created_at")
-    }
+    return {name: raw.get(name) for name in ("id", "urn", "name", "description", "region", "ip_range", "default", "created_at")}
 
 
 def snapshot(raw):
@@ -113,6 +110,85 @@ def load_balancer(raw):
         "http_idle_timeout_seconds",
         "created_at",
     )
-    return dict(
-        {name: raw.get(name) for name in names}, region=slug(raw["region"]), urn="do:loadbalancer:%s" % raw["id"]
-    )
+    return dict({name: raw.get(name) for name in names}, region=slug(raw["region"]), urn="do:loadbalancer:%s" % raw["id"])
+
+
+def database(raw):
+    """Where the cluster is, without how to get in: passwords are returned apart, and only when asked for."""
+    names = ("id", "name", "engine", "version", "region", "size", "num_nodes", "storage_size_mib", "status", "tags", "created_at")
+    view = {name: raw.get(name) for name in names}
+    for prefix, key in (("", "connection"), ("private_", "private_connection")):
+        where = raw.get(key) or {}
+        view[prefix + "host"] = where.get("host")
+    view["port"] = (raw.get("connection") or {}).get("port")
+    view["vpc_uuid"] = raw.get("private_network_uuid")
+    window = raw.get("maintenance_window") or {}
+    view["maintenance_window"] = {"day": window.get("day"), "hour": window.get("hour")}
+    view["urn"] = "do:dbaas:%s" % raw["id"]
+    return view
+
+
+def alert_policy(raw):
+    """Without the webhooks' addresses, which are secrets."""
+    alerts = raw.get("alerts") or {}
+    view = {name: raw.get(name) for name in ("uuid", "type", "compare", "value", "window", "enabled", "tags", "entities")}
+    view.update(name=raw["description"], emails=alerts.get("email") or [], slack_channels=[one["channel"] for one in alerts.get("slack") or []])
+    return view
+
+
+def uptime_check(raw):
+    return {name: raw.get(name) for name in ("id", "name", "target", "type", "regions", "enabled")}
+
+
+def project(raw):
+    return {name: raw.get(name) for name in ("id", "name", "purpose", "description", "environment", "is_default", "created_at")}
+
+
+def app(raw):
+    """Without the specification's secrets, which the vendor gives back encrypted, and without its history."""
+    active, newest = raw.get("active_deployment") or {}, raw.get("in_progress_deployment") or raw.get("pending_deployment") or {}
+    components = ("services", "workers", "jobs", "static_sites", "functions")
+    return {
+        "id": raw["id"],
+        "name": raw["spec"]["name"],
+        "region": raw["spec"].get("region"),
+        "live_url": raw.get("live_url"),
+        "default_ingress": raw.get("default_ingress"),
+        "active_deployment_id": active.get("id"),
+        "active_deployment_phase": active.get("phase"),
+        "in_progress_deployment_id": newest.get("id"),
+        "components": sorted(component["name"] for kind in components for component in raw["spec"].get(kind) or []),
+        "created_at": raw.get("created_at"),
+        "urn": "do:app:%s" % raw["id"],
+    }
+
+
+def region(raw):
+    return {name: raw.get(name) for name in ("slug", "name", "available", "features", "sizes")}
+
+
+def size(raw):
+    names = ("slug", "description", "vcpus", "memory", "disk", "transfer", "price_monthly", "price_hourly", "available", "regions")
+    return {name: raw.get(name) for name in names}
+
+
+def image(raw):
+    names = ("id", "slug", "name", "distribution", "type", "public", "regions", "min_disk_size", "status", "created_at")
+    return {name: raw.get(name) for name in names}
+
+
+def tag(raw):
+    return {"name": raw["name"], "count": (raw.get("resources") or {}).get("count")}
+
+
+def domain(raw):
+    return {"name": raw["name"], "ttl": raw.get("ttl"), "urn": "do:domain:%s" % raw["name"]}
+
+
+def domain_record(raw):
+    names = ("id", "type", "name", "data", "ttl", "priority", "port", "weight", "flags", "tag")
+    return {name: raw.get(name) for name in names}
+
+
+def account(raw):
+    return {name: raw.get(name) for name in ("uuid", "email", "status", "droplet_limit", "floating_ip_limit")}

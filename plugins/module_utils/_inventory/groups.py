@@ -27,7 +27,7 @@ NATIVE = {
 # The groups that the collection's playbooks address, and which tags put a host there.
 DEFAULT_MAP = {
     "bot_hosts": ["bot:*", "role:bot", "role:primary", "role:standby"],
-    "docker_hosts": ["bot:*", "role:bot", "role:docker", "role:primary", "role:standby"],
+    "docker_hosts": ["role:docker"],
     "web_hosts": ["role:web"],
     "cluster_nodes": ["role:primary", "role:standby"],
     "cluster_witness": ["role:witness"],

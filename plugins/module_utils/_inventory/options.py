@@ -8,6 +8,7 @@ import difflib
 import re
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.aws import AwsSource
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.digitalocean import DigitalOceanSource
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError

@@ -19,7 +19,8 @@ def check(values):
         seconds = max([entry.get("paper_seconds", 0) for entry in [*same, mine]]) if release else 0
         if seconds < float(values["hours"]) * 3600:
             said.append(
-                "bot-%s: trading_mode live needs %g hours of healthy paper trading by the same release (%s), and %.1f are on"
-                " record. Let it trade paper first, or give bot_app_live_override_reason." % (name, float(values["hours"]), release or "not here yet", seconds / 3600)
+                "bot-%s: trading_mode live needs %g hours of healthy paper trading by the same release (%s), and %.1f are on record."
+                " Let it trade paper first, or give bot_app_live_override_reason."
+                % (name, float(values["hours"]), release or "not here yet", seconds / 3600)
             )
     return said

@@ -49,7 +49,7 @@ def _network(text: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network | st
 
 def _distribution(values: dict) -> list[str]:
     name, version = str(values["_distribution"]).lower(), str(values["_distribution_version"])
-    release = version.split(".")[0] if name == "debian" else version
+    release = version.split(".", maxsplit=1)[0] if name == "debian" else version
     if release not in SUPPORTED.get(name, ()):
         return [f"docker_host runs on Debian 12 and 13 and Ubuntu 22.04 and 24.04; this host is {name} {version}."]
     if (name, release) == ("debian", "12") and values["docker_host_packages"] == "distro" and values["docker_host_compose"]:

@@ -32,12 +32,25 @@ CHOICES = {
 def check(values):
     """All sentences about these variables. The caller passes `connection` once the host was asked how it is reached."""
     said = []
+    if values.get("bootstrap"):
+        return someone_gets_in(values) + users(values)
     for part in (users, ssh, firewall, kernel, rest):
         said += part(values)
     # Only sensible variables can be judged for what they let in.
     if not said and "connection" in values:
         said += lockout(values)
     return said
+
+
+def someone_gets_in(values):
+    """After the bootstrap the next run must be possible without root's login."""
+    for user in values.get("hardening_admin_users") or []:
+        if user.get("keys") and user.get("state", "present") == "present" and user.get("sudo", "none") != "none":
+            return []
+    return [
+        "hardening_admin_users: nobody in it has keys and sudo (nopasswd or password), so no later run could become root; "
+        "declare at least one such account"
+    ]
 
 
 def users(values):

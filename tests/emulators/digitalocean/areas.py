@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import compute, network, projects
+from . import apps, compute, databases, monitoring, network, projects
 
-AREAS = [compute, network, projects]
+AREAS = [compute, projects, network, monitoring, databases, apps]
 
 
 def prepare(emulator):

@@ -261,9 +261,7 @@ def build_droplet(emulator, body, name):
             keys.append(the_key(emulator, str(wanted))["public_key"])
         except Refusal:
             raise Refusal(422, f"{wanted} are invalid key identifiers for Droplet creation.") from None
-    vpc = (
-        emulator.table("vpcs").get(body["vpc_uuid"]) if body.get("vpc_uuid") else default_vpc(emulator, region["slug"])
-    )
+    vpc = emulator.table("vpcs").get(body["vpc_uuid"]) if body.get("vpc_uuid") else default_vpc(emulator, region["slug"])
     if not vpc or vpc["region"] != region["slug"]:
         raise Refusal(422, "The VPC was not found in the Droplet's region.")
     policy = check_policy(body.get("backup_policy")) if body.get("backups") else None
@@ -329,9 +327,7 @@ def addresses(emulator, droplet, private, said):
             },
             {"ip_address": public, "netmask": "255.254.0.0", "gateway": "198.18.0.1", "type": "public"},
         ],
-        "v6": [{"ip_address": f"2001:db8::{serial:x}", "netmask": 64, "gateway": "2001:db8::1", "type": "public"}]
-        if private["ipv6"]
-        else [],
+        "v6": [{"ip_address": f"2001:db8::{serial:x}", "netmask": 64, "gateway": "2001:db8::1", "type": "public"}] if private["ipv6"] else [],
     }
 
 
@@ -356,12 +352,7 @@ def create_droplet(emulator, request):
             droplet["status"] = "active"
 
         actions.append(start_action(emulator, "create", droplet, activate, hook="create"))
-    links = {
-        "actions": [
-            {"id": action["id"], "rel": "create", "href": f"{emulator.url}/v2/actions/{action['id']}"}
-            for action in actions
-        ]
-    }
+    links = {"actions": [{"id": action["id"], "rel": "create", "href": f"{emulator.url}/v2/actions/{action['id']}"} for action in actions]}
     if "names" in request.body:
         return 202, {"droplets": [droplet for droplet, _ in built], "links": links}
     return 202, {"droplet": built[0][0], "links": links}
@@ -560,9 +551,7 @@ def add_snapshot(emulator, droplet, name):
 @route("GET", "/v2/snapshots")
 def list_snapshots(emulator, request):
     kind = request.query.get("resource_type")
-    return emulator.page(
-        request, "snapshots", [s for s in emulator.table("snapshots").values() if kind in (None, s["resource_type"])]
-    )
+    return emulator.page(request, "snapshots", [s for s in emulator.table("snapshots").values() if kind in (None, s["resource_type"])])
 
 
 @route("GET", "/v2/snapshots/{snapshot_id}")

@@ -74,9 +74,7 @@ class Judge:
             request = _Request(method, parts.path, parse_qsl(parts.query, keep_blank_values=True), headers, body)
             # What was refused with 4xx was rightly refused: only requests that were accepted must be valid ones.
             if status < 400:
-                self._collect(
-                    f"{method} {target} {body.decode(errors='replace')[:400]}", self.openapi.validate_request, request
-                )
+                self._collect(f"{method} {target} {body.decode(errors='replace')[:400]}", self.openapi.validate_request, request)
             self._collect(
                 f"{method} {target} answered {status} {answer.decode(errors='replace')[:400]}",
                 self.openapi.validate_response,
@@ -101,9 +99,6 @@ def _reason(error):
         for one in schema_errors:
             where = "/".join(str(part) for part in one.absolute_path)
             found.append(f"{where}: {one.message[:300]}")
-            found.extend(
-                f"  {'/'.join(str(p) for p in sub.absolute_path)}: {sub.message[:200]}"
-                for sub in (one.context or [])[:6]
-            )
+            found.extend(f"  {'/'.join(str(p) for p in sub.absolute_path)}: {sub.message[:200]}" for sub in (one.context or [])[:6])
         return "; ".join(found)
     return f"{type(error).__name__}: {error} {error.__cause__ or ''}"

@@ -233,12 +233,8 @@ def reserve(emulator, request):
     return 202, {
         "reserved_ip": reserved,
         "links": {
-            "droplets": [{"id": droplet["id"], "rel": "droplet", "href": f"{emulator.url}/v2/droplets/{droplet['id']}"}]
-            if droplet
-            else [],
-            "actions": [
-                {"id": a["id"], "rel": "assign_ip", "href": f"{emulator.url}/v2/actions/{a['id']}"} for a in actions
-            ],
+            "droplets": [{"id": droplet["id"], "rel": "droplet", "href": f"{emulator.url}/v2/droplets/{droplet['id']}"}] if droplet else [],
+            "actions": [{"id": a["id"], "rel": "assign_ip", "href": f"{emulator.url}/v2/actions/{a['id']}"} for a in actions],
         },
     }
 
@@ -364,11 +360,7 @@ def add_record(emulator, domain, body):
 def list_records(emulator, request, name):
     domain = found(emulator.table("domains"), name)
     wanted, kind = request.query.get("name"), request.query.get("type")
-    records = [
-        r
-        for r in domain["records"].values()
-        if kind in (None, r["type"]) and wanted in (None, name if r["name"] == "@" else f"{r['name']}.{name}")
-    ]
+    records = [r for r in domain["records"].values() if kind in (None, r["type"]) and wanted in (None, name if r["name"] == "@" else f"{r['name']}.{name}")]
     return emulator.page(request, "domain_records", records)
 
 
@@ -406,9 +398,7 @@ def delete_record(emulator, request, name, identity):
 @route("GET", "/v2/certificates")
 def list_certificates(emulator, request):
     wanted = request.query.get("name")
-    return emulator.page(
-        request, "certificates", [c for c in emulator.table("certificates").values() if wanted in (None, "", c["name"])]
-    )
+    return emulator.page(request, "certificates", [c for c in emulator.table("certificates").values() if wanted in (None, "", c["name"])])
 
 
 @route("POST", "/v2/certificates")
@@ -520,10 +510,7 @@ def balancer_from(emulator, body):
         "type": body.get("type", "REGIONAL"),
         "network": body.get("network", "EXTERNAL"),
         "network_stack": "IPV4",
-        "forwarding_rules": [
-            {"certificate_id": "", "tls_passthrough": False, **{k: v for k, v in rule.items() if v is not None}}
-            for rule in rules
-        ],
+        "forwarding_rules": [{"certificate_id": "", "tls_passthrough": False, **{k: v for k, v in rule.items() if v is not None}} for rule in rules],
         "health_check": check,
         "sticky_sessions": body.get("sticky_sessions") or {"type": "none"},
         "firewall": body.get("firewall") or {"allow": [], "deny": []},

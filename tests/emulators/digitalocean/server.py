@@ -117,6 +117,7 @@ class Emulator:
         self.tables = {}
         self.log = []
         self.faults = []
+        self.texts = {}  # plain files, such as logs, that need no token
         self._due = []
         self._sequence = itertools.count()
         self._hits = []
@@ -242,17 +243,11 @@ class Emulator:
         if not isinstance(body, bytes):
             body = b"" if body is None else json.dumps(body).encode()
         if not fault and self.judge:
-            self.judge.exchange(
-                method, target, headers, raw, status, {"content-type": "application/json", **headers_out}, body
-            )
+            self.judge.exchange(method, target, headers, raw, status, {"content-type": "application/json", **headers_out}, body)
         if fault and fault.get("status"):
             status = fault["status"]
             body = (
-                HTML_500
-                if fault.get("html")
-                else json.dumps(
-                    Refusal(status, fault.get("message", "Server was unable to give you a response.")).body
-                ).encode()
+                HTML_500 if fault.get("html") else json.dumps(Refusal(status, fault.get("message", "Server was unable to give you a response.")).body).encode()
             )
             headers_out.update(fault.get("headers", {}))
             if fault.get("html"):
@@ -276,20 +271,14 @@ class Emulator:
                     match = pattern.match(request.path)
                     if verb == method and match:
                         status, body = function(self, request, **match.groupdict())
-                        return status, body if isinstance(body, bytes) else json.dumps(
-                            body
-                        ).encode() if body is not None else b""
+                        return status, body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
                 raise not_found()
             except Refusal as refusal:
                 return refusal.status, refusal.body
 
     def due_fault(self, method, target):
         for fault in self.faults:
-            if (
-                fault["times"] <= 0
-                or fault.get("method", method) != method
-                or not re.search(fault.get("path", ""), target)
-            ):
+            if fault["times"] <= 0 or fault.get("method", method) != method or not re.search(fault.get("path", ""), target):
                 continue
             if fault["skip"] > 0:
                 fault["skip"] -= 1
@@ -337,6 +326,8 @@ class Emulator:
                 },
                 "/_emulator/faults": lambda: self.faults,
             }
+            if target in self.texts:
+                return 200, {"content-type": "text/plain"}, self.texts[target].encode(), None
             found = answers.get(target)
             return (200, {}, json.dumps(found()).encode(), None) if found else (404, {}, b"{}", None)
 
@@ -395,15 +386,9 @@ def main(argv=None):
     parser.add_argument("--duplicates", type=int, default=0, help="so many of them carry the name of the one before")
     parser.add_argument("--latency-ms", type=float, default=0, help="every answer takes at least this long")
     parser.add_argument("--action-ms", type=float, default=500, help="how long creating, resizing and so on takes")
-    parser.add_argument(
-        "--rate-limit", type=int, help="requests an hour (the vendor's own: 5000); not enforced when left out"
-    )
-    parser.add_argument(
-        "--burst", type=int, help="requests a minute (the vendor's own: 250); not enforced when left out"
-    )
-    parser.add_argument(
-        "--openapi", default=os.environ.get(SPECIFICATION), help=f"the vendor's document; ${SPECIFICATION}"
-    )
+    parser.add_argument("--rate-limit", type=int, help="requests an hour (the vendor's own: 5000); not enforced when left out")
+    parser.add_argument("--burst", type=int, help="requests a minute (the vendor's own: 250); not enforced when left out")
+    parser.add_argument("--openapi", default=os.environ.get(SPECIFICATION), help=f"the vendor's document; ${SPECIFICATION}")
     parser.add_argument("--hook", help="command told of every droplet's create, delete, power_on, power_off and reboot")
     options = parser.parse_args(argv)
     emulator = Emulator(

@@ -1,26 +1,21 @@
-"""Modules run inside the test process against the emulator; what they sent and got is in its request log."""
+"""Every test gets an account of its own in the emulator; what was sent and answered is judged by the vendor's document."""
 
-import contextlib
-import importlib
-import io
 import json
 import os
-import pathlib
-import sys
 import warnings
 
 import pytest
+from do_harness import ROOT, TOKEN, run_module, util
+from emulators.digitalocean import Emulator
+from emulators.digitalocean.judge import Judge
+from hypothesis import settings
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from emulators.digitalocean import Emulator  # noqa: E402
-from emulators.digitalocean.judge import Judge  # noqa: E402
+# Examples are the same in every run, and nothing is written into the working directory.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".cache/hypothesis"))
+settings.register_profile("fleet", database=None, deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("fleet")
 
 SPECIFICATION = os.environ.get("BOTOPS_DIGITALOCEAN_OPENAPI")
-MODULES = "ansible_collections.botops.fleet.plugins.modules."
-UTILS = "ansible_collections.botops.fleet.plugins.module_utils."
-TOKEN = "dop_v1_canary-2718"
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -55,61 +50,18 @@ def cloud(judge):
 @pytest.fixture(autouse=True)
 def no_long_pauses(monkeypatch):
     monkeypatch.delenv("DIGITALOCEAN_TOKEN", raising=False)
-    resource = importlib.import_module(UTILS + "_resource")
-    client = importlib.import_module(UTILS + "_digitalocean.client")
+    resource, client = util("_resource"), util("_digitalocean.client")
     monkeypatch.setattr(resource, "FIRST_PAUSE", 0.004)
     monkeypatch.setattr(resource, "LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(resource, "LOOKUP_SECONDS", 0.2)
     monkeypatch.setattr(client, "FIRST_PAUSE", 0.001)
-
-
-class Result(dict):
-    """A module's result with what it sent."""
-
-    requests = ()
-
-    @property
-    def writes(self):
-        return [f"{entry['method']} {entry['path']}" for entry in self.requests if entry["method"] != "GET"]
-
-    @property
-    def reads(self):
-        return [entry["path"] for entry in self.requests if entry["method"] == "GET"]
-
-
-def run_module(name, arguments, check=False):
-    """Run a module as ansible would, argument parsing and censoring included; its JSON is the result."""
-    from ansible.module_utils import basic
-    from ansible.module_utils.testing import patch_module_args
-
-    module = importlib.import_module(MODULES + name)
-    out = io.StringIO()
-    internal = {
-        "_ansible_check_mode": check,
-        "_ansible_diff": True,
-        "_ansible_remote_tmp": "/tmp",
-        "_ansible_no_log": False,
-    }
-    with patch_module_args({**arguments, **internal}), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-        logged = basic.AnsibleModule.log
-        basic.AnsibleModule.log = basic.AnsibleModule.debug = lambda self, *args, **kwargs: None
-        # Censoring and warnings are kept in module globals; a process of its own would start without them.
-        from ansible.module_utils.common import warnings as kept
-
-        for store in ("_global_warnings", "_global_deprecations"):
-            if hasattr(kept, store):
-                getattr(kept, store).clear()
-        try:
-            module.main()
-        finally:
-            basic.AnsibleModule.log = logged
-    return Result(json.loads(out.getvalue().strip().splitlines()[-1]))
 
 
 @pytest.fixture
 def do(cloud):
     """`do("droplet", name=…)` runs do_droplet; `check=True` in check mode; `fails=True` expects a failure."""
 
-    def call(kind, check=False, fails=False, **arguments):
+    def call(kind, /, check=False, fails=False, **arguments):
         start = len(cloud.log)
         connection = {"api_token": TOKEN, "api_endpoint": cloud.url, "wait_timeout": 5}
         if kind == "info":

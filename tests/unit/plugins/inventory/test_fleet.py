@@ -82,7 +82,7 @@ def droplets(emulator, fleet):
 
 def test_machines_that_are_written_down(fleet):
     said = fleet.write(RACK).read()
-    assert said["cluster_nodes"]["hosts"] == said["bot_hosts"]["hosts"] == said["docker_hosts"]["hosts"] == ["bot-a", "bot-b"]
+    assert said["cluster_nodes"]["hosts"] == said["bot_hosts"]["hosts"] == ["bot-a", "bot-b"]
     assert said["cluster_witness"]["hosts"] == ["vote"]
     assert said["env_prod"]["hosts"] == ["bot-a", "bot-b"] and said["role_standby"]["hosts"] == ["bot-b"]
     variables = said["_meta"]["hostvars"]["bot-a"]
@@ -187,9 +187,9 @@ def test_jinja_when_asked_for(fleet):
 
 
 def test_map_groups_adds_to_the_default(fleet):
-    said = fleet.write(RACK, map_groups={"web_hosts": ["role:witness"], "docker_hosts": [], "db": ["bot:poly*"]}).read()
+    said = fleet.write(RACK, map_groups={"web_hosts": ["role:witness"], "cluster_nodes": [], "db": ["bot:poly*"]}).read()
     assert said["web_hosts"]["hosts"] == ["vote"] and said["db"]["hosts"] == ["bot-a", "bot-b"]
-    assert "docker_hosts" not in said and said["cluster_witness"]["hosts"] == ["vote"]
+    assert "cluster_nodes" not in said and said["cluster_witness"]["hosts"] == ["vote"]
 
 
 @pytest.mark.parametrize(

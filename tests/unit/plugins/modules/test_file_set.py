@@ -107,3 +107,19 @@ def test_backup_keeps_the_old_file(tmp_path):
     path.write_text("old")
     run([{"path": str(path), "content": "new"}], backup=True)
     assert sorted(p.read_text() for p in tmp_path.iterdir()) == ["new", "old"]
+
+
+def test_purge_removes_what_is_not_declared_and_puts_it_back_when_refused(conf, tmp_path):
+    conf[0]["purge"] = True
+    run(conf)
+    stale = tmp_path / "etc" / "stale.key"
+    stale.write_text("a secret\n")
+    (tmp_path / "etc" / "kept").mkdir()
+    seen = run(conf, check=True)
+    assert seen["changed_paths"] == [str(stale)] and stale.exists()
+    assert "a secret" not in json.dumps(seen), "what nobody declares may be a secret"
+    refused = run(conf, check_command="false")
+    assert refused["failed"] and stale.read_text() == "a secret\n"
+    assert run(conf)["changed_paths"] == [str(stale)]
+    assert not stale.exists() and (tmp_path / "etc" / "kept").is_dir()
+    assert run(conf)["changed"] is False

@@ -2,12 +2,13 @@
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
 from ansible_collections.botops.fleet.plugins.module_utils._inventory import aws
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.options import make_sources
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.source import Context
-from botocore.exceptions import ClientError
-from moto import mock_aws
 
 REGIONS = ("us-east-1", "eu-central-1")
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.cache import Cache
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.gather import Gatherer, Part

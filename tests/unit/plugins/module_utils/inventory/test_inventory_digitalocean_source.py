@@ -5,12 +5,13 @@ import os
 import re
 
 import pytest
+from emulators.digitalocean import Emulator
+from emulators.digitalocean.compute import populate
+
 from ansible_collections.botops.fleet.plugins.module_utils._inventory import digitalocean
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.options import make_sources
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.source import Context
-from emulators.digitalocean import Emulator
-from emulators.digitalocean.compute import populate
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Native groups and the collection's own, from tags, without Jinja."""
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.groups import DEFAULT_MAP, NATIVE, Grouping
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.hosts import make_host
@@ -21,13 +22,13 @@ def test_native_groups():
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
-        ("bot:polymarket", {"bot_hosts", "docker_hosts"}),
-        ("role:primary", {"bot_hosts", "docker_hosts", "cluster_nodes"}),
-        ("role:standby", {"bot_hosts", "docker_hosts", "cluster_nodes"}),
+        ("bot:polymarket", {"bot_hosts"}),
+        ("role:primary", {"bot_hosts", "cluster_nodes"}),
+        ("role:standby", {"bot_hosts", "cluster_nodes"}),
         ("role:witness", {"cluster_witness"}),
         ("role:web", {"web_hosts"}),
         ("role:docker", {"docker_hosts"}),
-        ("role:bot,web", {"bot_hosts", "docker_hosts", "web_hosts"}),
+        ("role:bot,web", {"bot_hosts", "web_hosts"}),
         ("web", set()),
     ],
 )

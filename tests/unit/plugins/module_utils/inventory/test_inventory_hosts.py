@@ -1,10 +1,11 @@
 """The schema, tag filters, the choice of an address, and names: unique, stable, and nothing lost."""
 
 import pytest
-from ansible_collections.botops.fleet.plugins.module_utils._inventory import hosts as under_test
-from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.botops.fleet.plugins.module_utils._inventory import hosts as under_test
+from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 
 make, unique = under_test.make_host, under_test.unique_names
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import yaml
+
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.options import TYPES, argument_spec, make_sources, refuse_literals
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.source import Context

@@ -1,6 +1,7 @@
 """Where secrets come from, and that they are never written down."""
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.secret import literals, resolve
 

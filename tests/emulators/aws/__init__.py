@@ -1,0 +1,1 @@
+"""What stands in front of moto where moto alone will not do."""

@@ -1,0 +1,285 @@
+"""What goes wrong on the way: limits, failures, lost answers, half a list, bad tokens. Each ends well or in one sentence."""
+
+import importlib
+import sys
+import time
+
+import pytest
+from do_harness import TOKEN, run_module, util
+
+DROPLET = {"name": "bot-1", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJvdG9wcy1mbGVldC10ZXN0LWtleS0wMDAwMDAwMDAx operator@laptop"
+
+
+def sentence(result):
+    assert "Traceback" not in result["msg"] and "\n" not in result["msg"] and len(result["msg"]) < 700, result["msg"]
+    return result["msg"]
+
+
+# --- creating is never repeated blindly
+
+
+def test_create_answered_503_after_it_took_effect_makes_one_droplet(do, cloud):
+    """Existing collections sent the POST four times."""
+    cloud.fault(method="POST", path="^/v2/droplets$", status=503, after=True)
+    result = do("droplet", **DROPLET)
+    assert result["changed"] and result["droplet"]["public_ipv4"]
+    assert result.writes == ["POST /v2/droplets"]
+    assert len(cloud.table("droplets")) == 1
+    assert "looked for by name" in result["warnings"][0]
+
+
+@pytest.mark.parametrize("fault", [{"drop": True}, {"status": 500, "html": True}], ids=["no answer", "HTML 500"])
+def test_create_whose_answer_was_lost_makes_one_droplet(do, cloud, fault):
+    cloud.fault(method="POST", path="^/v2/droplets$", after=True, **fault)
+    assert do("droplet", **DROPLET).writes == ["POST /v2/droplets"]
+    assert len(cloud.table("droplets")) == 1
+
+
+def test_create_that_failed_without_effect_is_repeated_after_looking(do, cloud):
+    cloud.fault(method="POST", path="^/v2/droplets$", status=503)
+    result = do("droplet", **DROPLET)
+    assert result.writes == ["POST /v2/droplets"] * 2
+    between = result.requests.index(next(r for r in reversed(result.requests) if r["method"] == "POST"))
+    looked = [r for r in result.requests[:between] if r["path"].startswith("/v2/droplets?name=bot-1")]
+    assert len(looked) > 2, "sent again without looking"
+    assert len(cloud.table("droplets")) == 1
+
+
+def test_create_that_never_gets_an_answer_gives_up_and_says_how_to_go_on(do, cloud):
+    cloud.fault(method="POST", path="^/v2/droplets$", status=503, times=9)
+    result = do("droplet", fails=True, **DROPLET)
+    assert len(result.writes) == 2
+    assert "Run the task again" in sentence(result)
+
+
+def test_snapshot_that_got_no_answer_is_not_taken_twice(do, cloud):
+    """It is listed only when it is finished, so not to find it proves nothing."""
+    do("droplet", **DROPLET)
+    cloud.action_seconds = 0.6
+    cloud.fault(method="POST", path="/actions$", status=503, after=True)
+    result = do("snapshot", fails=True, name="before", droplet="bot-1")
+    assert len(result.writes) == 1 and "Run the task again in some minutes" in sentence(result)
+    time.sleep(0.5)
+    assert do("snapshot", name="before", droplet="bot-1")["changed"] is False
+
+
+def test_records_whose_creation_was_interrupted_are_completed(do, cloud):
+    cloud.fault(method="POST", path="/records$", skip=1, drop=True)
+    result = do("domain_record", domain="example.com", create_domain=True, name="bot", values=["192.0.2.1", "192.0.2.2"])
+    assert result["domain_record"]["values"] == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_domain_whose_creation_got_no_answer_is_not_added_twice(do, cloud):
+    cloud.fault(method="POST", path="^/v2/domains$", after=True, drop=True)
+    result = do("domain_record", domain="example.com", create_domain=True, name="bot", values=["192.0.2.1"])
+    assert result.writes == ["POST /v2/domains", "POST /v2/domains/example.com/records"]
+
+
+# --- limits and temporary failures
+
+
+def test_429_is_honoured_by_its_header(do, cloud, monkeypatch):
+    slept = []
+    client = util("_digitalocean.client")
+    monkeypatch.setattr(client.time, "sleep", slept.append)
+    cloud.fault(path="^/v2/vpcs", status=429, headers={"retry-after": "7"})
+    assert do("vpc", name="bots", region="nyc3")["changed"]
+    assert 7.0 in slept
+
+
+def test_429_on_create_did_not_happen_so_it_may_be_sent_again(do, cloud):
+    cloud.fault(method="POST", path="^/v2/vpcs", status=429, headers={"retry-after": "0"})
+    assert do("vpc", name="bots", region="nyc3").writes == ["POST /v2/vpcs"] * 2
+    assert [vpc["name"] for vpc in cloud.table("vpcs").values()].count("bots") == 1
+
+
+def test_limit_that_opens_too_late_is_a_sentence(do, cloud):
+    cloud.fault(path="^/v2/vpcs", status=429, headers={"retry-after": "3000"})
+    assert "rate limit is used up; it opens again in 3000 s" in sentence(do("vpc", name="bots", region="nyc3", fails=True))
+
+
+def test_budget_that_is_known_to_be_empty_is_not_asked_for(cloud, monkeypatch):
+    cloud.rate_limit = 2
+    client = util("_digitalocean.client").Client(TOKEN, cloud.url)
+    client.get("/v2/account")
+    client.get("/v2/account")
+    failure = util("_resource").Failure
+    with pytest.raises(failure, match="opens again in 60 minutes"):
+        client.get("/v2/account")
+    assert len(cloud.log) == 2
+
+
+def test_temporary_failures_of_reading_are_repeated(do, cloud):
+    cloud.fault(method="GET", path="^/v2/vpcs", status=502, times=2)
+    cloud.fault(method="GET", path="^/v2/vpcs", drop=True)
+    assert do("vpc", name="bots", region="nyc3")["changed"]
+
+
+def test_lasting_html_500_is_a_sentence(do, cloud):
+    """A non-JSON 500 ended in an attribute error in existing collections."""
+    cloud.fault(path="^/v2/vpcs", status=500, html=True, times=99)
+    said = sentence(do("vpc", name="bots", region="nyc3", fails=True))
+    assert "HTTP 500 with an HTML page" in said and "something went wrong" in said and "<" not in said
+
+
+def test_update_and_delete_are_repeated_because_they_may_be(do, cloud):
+    do("vpc", name="bots", region="nyc3")
+    cloud.fault(method="PUT", path="^/v2/vpcs", status=503, after=True)
+    assert do("vpc", name="bots", description="new")["vpc"]["description"] == "new"
+    cloud.fault(method="DELETE", path="^/v2/vpcs", status=503, after=True)
+    assert do("vpc", name="bots", state="absent")["changed"]
+
+
+def test_deleted_by_somebody_else_meanwhile_is_no_change(do, cloud):
+    do("vpc", name="bots", region="nyc3")
+    cloud.fault(method="DELETE", path="^/v2/vpcs", status=404)
+    assert do("vpc", name="bots", state="absent")["changed"] is False
+
+
+# --- complete lists or none
+
+
+def fill(cloud, count):
+    for number in range(count):
+        cloud.table("firewalls")[f"f{number}"] = {
+            "id": cloud.uuid(),
+            "name": f"wall-{number}",
+            "status": "succeeded",
+            "created_at": "2026-01-01T00:00:00Z",
+            "pending_changes": [],
+            "inbound_rules": [],
+            "outbound_rules": [],
+            "droplet_ids": [],
+            "tags": [],
+        }
+
+
+def test_what_is_on_the_last_page_is_found(do, cloud):
+    """27 modules of an existing collection read page 1 only, and created again what was on page 2."""
+    fill(cloud, 450)
+    result = do("firewall", name="wall-449", inbound_rules=[], outbound_rules=[], tags=[])
+    assert not result["changed"] and result.writes == []
+    assert sorted(result.reads) == [f"/v2/firewalls?per_page=200&page={page}" for page in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("fault", [{"drop": True}, {"truncate": True}, {"status": 500}], ids=["no answer", "half an answer", "500"])
+def test_page_lost_half_way_is_read_again(do, cloud, fault):
+    fill(cloud, 450)
+    cloud.fault(path="page=2", **fault)
+    assert do("firewall", name="wall-300", inbound_rules=[], outbound_rules=[])["changed"] is False
+
+
+def test_page_that_stays_lost_decides_nothing(do, cloud):
+    fill(cloud, 450)
+    cloud.fault(path="page=2", status=500, times=99)
+    result = do("firewall", name="wall-300", fails=True, inbound_rules=[{"protocol": "tcp", "sources": {"addresses": ["10.0.0.1"]}}])
+    assert result.writes == []
+    assert "listing firewalls failed 4 times" in sentence(result)
+
+
+def test_list_that_shrinks_while_it_is_read_is_read_again(cloud):
+    fill(cloud, 401)
+    client = util("_digitalocean.client").Client(TOKEN, cloud.url)
+    real = client._page
+    calls = []
+
+    def shrinking(path, key, what, query, number):
+        answer = real(path, key, what, query, number)
+        calls.append(number)
+        if len(calls) == 1:
+            del cloud.table("firewalls")["f5"]  # everything behind it moves up one place
+        return answer
+
+    client._page = shrinking
+    names = {item["name"] for item in client.listing("/v2/firewalls", "firewalls")}
+    assert names == {f"wall-{n}" for n in range(401) if n != 5}
+
+
+# --- the connection
+
+
+def test_wrong_and_expired_token(do, cloud):
+    cloud.token = "another"
+    said = sentence(do("vpc", name="bots", region="nyc3", fails=True))
+    assert "API token was refused (HTTP 401): it is wrong, expired or revoked" in said
+    assert len(cloud.log) == 1
+
+
+@pytest.mark.parametrize("token", ["two words", "line\nbreak", " padded", "ünïcode"])
+def test_token_that_cannot_be_one_is_not_sent(do, cloud, token):
+    result = run_module("do_vpc", {"name": "bots", "api_token": token, "api_endpoint": cloud.url})
+    assert result["failed"] and "spaces, line breaks or other characters" in sentence(result)
+    assert cloud.log == []
+
+
+def test_no_token_names_the_variable(cloud):
+    assert "DIGITALOCEAN_TOKEN" in sentence(run_module("do_vpc", {"name": "bots", "api_endpoint": cloud.url}))
+
+
+def test_token_from_the_environment(cloud, monkeypatch):
+    monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
+    monkeypatch.setenv("DIGITALOCEAN_API_ENDPOINT", cloud.url)
+    result = run_module("do_vpc", {"name": "bots", "region": "nyc3"})
+    assert result["changed"] and TOKEN not in str(result)
+
+
+def test_missing_library_names_the_interpreter(monkeypatch):
+    monkeypatch.setattr(util("_digitalocean.client"), "IMPORT_ERROR", ImportError("No module named 'pydo'"))
+    said = sentence(run_module("do_vpc", {"name": "bots", "api_token": TOKEN}))
+    assert sys.executable in said and "pip install pydo" in said
+
+
+def test_refused_connection():
+    result = run_module("do_vpc", {"name": "bots", "api_token": TOKEN, "api_endpoint": "http://127.0.0.1:9"})
+    assert "http://127.0.0.1:9 did not answer (Connection refused)" in sentence(result)
+
+
+def test_slow_answer_is_a_sentence(cloud, monkeypatch):
+    monkeypatch.setattr(util("_digitalocean.client"), "ATTEMPTS", 2)
+    cloud.fault(path="^/v2/vpcs", delay=1.3, times=9)
+    result = run_module("do_vpc", {"name": "bots", "api_token": TOKEN, "api_endpoint": cloud.url, "api_timeout": 1, "state": "absent"})
+    assert result["failed"] and "no answer within 1 s" in sentence(result)
+
+
+def test_endpoint_that_is_none(cloud):
+    assert "api_endpoint must be" in sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": "api.example.com"}))
+
+
+@pytest.mark.parametrize("endpoint", ["http://api.digitalocean.com", "http://203.0.114.9:80", "http://[2606:4700::1]"])
+def test_token_does_not_cross_the_internet_in_clear_text(endpoint):
+    assert "unencrypted over a public network" in sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": endpoint}))
+
+
+def test_endpoint_that_is_something_else(do, cloud):
+    cloud.fault(path="^/v2/vpcs", status=404, html=True)
+    assert "HTTP 404 with an HTML page instead of an answer" in sentence(do("vpc", name="bots", fails=True))
+    cloud.fault(path="^/v2/domains", status=404, html=True)
+    assert "Is api_endpoint right?" in sentence(do("domain_record", domain="example.com", state="absent", fails=True))
+
+
+def test_what_broke_while_it_was_read_may_have_been_sent():
+    errors = importlib.import_module("azure.core.exceptions")
+    client = util("_digitalocean.client")
+    read = errors.ServiceRequestError("x", error=ConnectionError("Read timed out while reading the answer"))
+    assert not client.never_sent(read) and not client.never_sent(errors.ServiceResponseError("x"))
+    refused = errors.ServiceRequestError("x", error=ConnectionError("MaxRetryError(NewConnectionError('refused'))"))
+    assert client.never_sent(refused) and client.never_sent(errors.ServiceRequestTimeoutError("x"))
+
+
+def test_waiting_has_a_deadline_and_says_what_it_saw(do, cloud):
+    cloud.action_seconds = 60
+    result = do("droplet", fails=True, **{**DROPLET, "wait_timeout": 1})
+    said = sentence(result)
+    assert "Gave up waiting for droplet bot-1 after 1 s; it was last seen as: new, locked" in said
+    # The next run finds it and goes on waiting, instead of creating another.
+    cloud.action_seconds = 0
+    droplet = next(iter(cloud.table("droplets").values()))
+    cloud._due.clear()
+    cloud.table("private")[droplet["id"]]["ipv6"] = False
+    compute = importlib.import_module("emulators.digitalocean.compute")
+    compute.addresses(cloud, droplet, cloud.table("private")[droplet["id"]], {})
+    droplet.update(status="active", locked=False)
+    compute.touch(cloud, droplet)
+    again = do("droplet", **DROPLET)
+    assert again["changed"] is False and again.writes == [] and again["droplet"]["public_ipv4"]

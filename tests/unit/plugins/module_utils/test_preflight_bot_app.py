@@ -1,0 +1,128 @@
+"""Every sentence names the variable and what to write instead; sound variables give none."""
+
+import pathlib
+import re
+
+import pytest
+import yaml
+
+from ansible_collections.botops.fleet.plugins.module_utils._bot.spec import public, specify
+from ansible_collections.botops.fleet.plugins.module_utils._preflight.bot_app import check
+from ansible_collections.botops.fleet.plugins.module_utils._preflight.bot_app_live import check as live
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+CASES = yaml.safe_load((ROOT / "tests/integration/bad_input/bot_app.yml").read_text())
+GIT = {"type": "git", "url": "https://example.com/bot.git", "version": "v1"}
+# Judged by argument_specs, or only where the host or the control node's files are seen.
+ELSEWHERE = ("missing required", "Supported parameters", "value of mode", "does not exist on", "cannot be read", "not installed",
+             "MB are free", "hours of healthy", "to go back to")  # fmt: skip
+
+
+def said(*bots, **values):
+    specs = [public(specify(bot, {"host": "primary", "version": values.get("version")})) for bot in bots]
+    return check({"specs": specs, "names": [bot["name"] for bot in bots], "paper_hours": 24, **values})
+
+
+def bot(**changes):
+    return {"name": "paper", "module": "paper_bot", "source": GIT, **changes}
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        bot(),
+        bot(module=None, command="trade --fast", env={"A": 1, "B": True}, secrets={"KEY": "x"}, secrets_via="credentials"),
+        bot(source={"type": "archive", "path": "dist/bot-{version}.tar.gz", "version": "1.2"}),
+        bot(source={"type": "archive", "url": "https://example.com/x.tgz", "checksum": "sha256:" + "0" * 64}),
+        bot(mode="compose", module=None, source={"type": "image", "image": "r/bot", "version": "1"}, ports=["127.0.0.1:80:80", "[::1]:81:81/tcp"]),
+        bot(retention=[{"path": "/var/lib/bot-paper/history", "pattern": "*.json", "days": 1}], state="stopped"),
+        bot(read_write_paths=["/srv/market"], python="python3.12", uid=2000),
+    ],
+)
+def test_sound_variables_are_accepted(good):
+    assert said(good) == []
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not any(word in case["expect"] for word in ELSEWHERE)], ids=lambda case: case["name"])
+def test_the_cases_of_the_table(case):
+    variables = case["vars"]
+    sentences = said(*variables["bot_app_bots"])
+    assert any(re.search(case["expect"], sentence) for sentence in sentences), sentences
+    assert all("\n" not in sentence and sentence.endswith((".", "?")) for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"source": {"type": "git", "url": ""}}, "source.url is missing"),
+        ({"source": {**GIT, "version": "--upload-pack=x"}}, "is not a branch, tag or commit"),
+        ({"source": {**GIT, "version": "abc1234"}}, "looks like a shortened commit"),
+        ({"source": {"type": "archive"}}, "source needs either path"),
+        ({"source": {"type": "archive", "path": "x", "deploy_key": "k"}}, "source.deploy_key is for type git"),
+        ({"module": "bad; rm"}, "give a Python module's dotted name"),
+        ({"ports": ["127.0.0.1:1:1"]}, "ports is for mode compose"),
+        ({"mode": "compose"}, "module is for mode systemd"),
+        ({"mode": "compose", "module": None, "secrets_via": "credentials"}, "secrets_via credentials needs mode systemd"),
+        ({"mode": "compose", "module": None, "ports": ["x"]}, "write ADDRESS:PORT:PORT"),
+        ({"compose_file": "../x.yml"}, "give a path inside the release"),
+        ({"health": {"failures": 0}}, "health.failures is 0"),
+        ({"memory_mb": 1}, "memory_mb is 1: give 32 or more"),
+        ({"cpus": 0}, "cpus is 0"),
+        ({"keep_releases": 1}, "keep_releases is 1: give 2 or more"),
+        ({"env": {"A-B": "x"}}, "a variable's name is letters, digits and _"),
+        ({"env": {"KEY": "x"}, "secrets": {"KEY": "y"}}, "KEY is in env and in secrets"),
+        ({"state": "stopped", "enabled": True}, "it would start at the next boot"),
+        ({"managed_by": "cluster", "enabled": True}, "the cluster starts this bot"),
+        ({"retention": [{"path": "/var/log", "pattern": "*.log", "days": 1}]}, "is not below a path of the bot"),
+        ({"logs": {"max_mb": 0}}, "logs.max_mb is 0"),
+        ({"python": "python2"}, "give python3 or a version"),
+    ],
+)
+def test_other_sentences(changes, sentence):
+    sentences = said(bot(**changes))
+    assert any(sentence in line for line in sentences), sentences
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"only": "other"}, "bot_app_only is other, which is not in bot_app_bots"),
+        ({"rollback": "previous"}, "bot_app_rollback is for one bot"),
+        ({"only": "paper", "rollback": "../x"}, "bot_app_rollback is '../x'"),
+        ({"only": "paper", "rollback": "previous", "version": "v1"}, "exclude each other"),
+        ({"paper_hours": -1}, "bot_app_paper_hours is -1"),
+    ],
+)
+def test_what_concerns_the_run(values, sentence):
+    two = bot(name="two", health={"url": "http://127.0.0.1:8081/health"})
+    assert any(sentence in line for line in said(bot(), two, **values))
+
+
+def test_a_secret_never_reaches_the_checks():
+    spec = public(specify(bot(secrets={"KEY": "canary"}, source={**GIT, "deploy_key": "canary"}), {}))
+    assert "canary" not in repr(spec)
+    assert spec["secret_names"] == ["KEY"] and spec["source"]["has_deploy_key"] is True
+
+
+# --- live trading
+
+
+def judge(mine, *others, hours=24, reason=""):
+    return live({"modes": {"paper": "live"}, "mine": {"paper": mine}, "records": [{"paper": entry} for entry in others], "hours": hours, "reason": reason})
+
+
+def test_live_needs_the_hours_of_the_same_release():
+    short, enough = {"release": "a", "paper_seconds": 86399}, {"release": "a", "paper_seconds": 86400}
+    assert "(a), and 24.0 are on record" in judge(short)[0]
+    assert judge(enough) == []
+    assert judge(short, enough) == [], "the other node of a pair may have run it"
+    assert judge(short, {"release": "b", "paper_seconds": 999999}) != []
+    assert judge({"release": "", "paper_seconds": 0}, {"release": "", "paper_seconds": 999999}) != []
+    assert judge(short, hours=0.5) == []
+
+
+def test_live_by_reason_or_because_it_was_allowed():
+    assert judge({"release": "a"}, reason="  ") != []
+    assert judge({"release": "a"}, reason="moved") == []
+    assert judge({"release": "a", "live_allowed": True}) == []
+    assert live({"modes": {"paper": "paper"}, "mine": {}, "records": [], "hours": 24, "reason": ""}) == []

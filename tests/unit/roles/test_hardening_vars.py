@@ -1,0 +1,103 @@
+"""What the role decides from the distribution, resolved as Ansible resolves it, for releases that cannot all be run here."""
+
+import pathlib
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
+
+ROLE = pathlib.Path(__file__).resolve().parents[3] / "roles/hardening"
+# What `ssh -Q kex` prints on each release, as far as the role may choose from it.
+KNOWN = {
+    ("debian", "12"): {"sntrup761x25519-sha512@openssh.com"},
+    ("debian", "13"): {"mlkem768x25519-sha256", "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com"},
+    ("ubuntu", "22.04"): {"sntrup761x25519-sha512@openssh.com"},
+    ("ubuntu", "24.04"): {"sntrup761x25519-sha512@openssh.com"},
+}
+
+
+def trusted(value):
+    if isinstance(value, str):
+        return trust_as_template(value)
+    if isinstance(value, dict):
+        return {key: trusted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [trusted(item) for item in value]
+    return value
+
+
+def resolve(expression, system=("debian", "13"), **changes):
+    variables = {"group_names": [], "__hardening_host": {"os": {"id": system[0], "version": system[1]}, "docker": False, "present": []}}
+    for name in ("defaults", "vars"):
+        variables.update(yaml.safe_load((ROLE / name / "main.yml").read_text()))
+    variables.update(changes)
+    return Templar(loader=DataLoader(), variables=trusted(variables)).template(trust_as_template("{{ %s }}" % expression))
+
+
+@pytest.mark.parametrize("system", KNOWN, ids="-".join)
+def test_key_exchanges_are_known_to_the_release(system):
+    kex = resolve("_hardening_ssh_kex", system)
+    assert kex and set(kex) == KNOWN[system]
+    assert resolve("_hardening_ssh_kex", system, hardening_ssh_kex_additional=["curve25519-sha256"])[-1] == "curve25519-sha256"
+
+
+def test_an_unknown_release_gets_what_all_know():
+    assert resolve("_hardening_ssh_kex", ("debian", "99")) == ["sntrup761x25519-sha512@openssh.com"]
+
+
+@pytest.mark.parametrize("system", KNOWN, ids="-".join)
+def test_systemd_listens_for_sshd_on_ubuntu_24_04_only(system):
+    paths = [entry["path"] for entry in resolve("_hardening_all_files", system)]
+    assert ("/etc/systemd/system/ssh.socket.d/60-botops.conf" in paths) is (system == ("ubuntu", "24.04"))
+
+
+@pytest.mark.parametrize("changes, expected", [
+    ({}, ["0.0.0.0:22", "[::]:22"]),
+    ({"hardening_ssh_address_family": "inet"}, ["0.0.0.0:22"]),
+    ({"hardening_ssh_ports": [22, 2222], "hardening_ssh_listen_addresses": ["10.0.0.5", "2001:db8::5"]},
+     ["10.0.0.5:22", "[2001:db8::5]:22", "10.0.0.5:2222", "[2001:db8::5]:2222"]),
+])
+def test_what_the_socket_listens_on(changes, expected):
+    assert resolve("_hardening_ssh_listen", ("ubuntu", "24.04"), **changes) == expected
+
+
+@pytest.mark.parametrize("changes, forward", [
+    ({}, 0),
+    ({"group_names": ["docker_hosts"]}, 1),
+    ({"docker_host_present": True}, 1),
+    ({"docker_host_present": False, "group_names": ["docker_hosts"]}, 0),
+    ({"__hardening_host": {"os": {"id": "debian", "version": "13"}, "docker": True, "present": []}}, 1),
+])
+def test_forwarding_follows_docker(changes, forward):
+    assert resolve("_hardening_sysctl", **changes)["net.ipv4.ip_forward"] == forward
+
+
+def test_profiles_and_overrides_of_kernel_settings():
+    assert "net.ipv4.tcp_congestion_control" not in resolve("_hardening_sysctl")
+    both = resolve("_hardening_sysctl", hardening_sysctl_profiles=["security", "low_latency"], hardening_sysctl_settings={"kernel.panic": 10})
+    assert both["net.ipv4.tcp_congestion_control"] == "bbr" and both["kernel.panic"] == 10
+    assert not any("tcp_nodelay" in key or "tcp_low_latency" in key for key in both)
+    assert "net.ipv6.conf.all.disable_ipv6" not in both
+    assert resolve("_hardening_sysctl", hardening_ipv6=False)["net.ipv6.conf.all.disable_ipv6"] == 1
+
+
+def test_rule_lists_of_all_parts_are_joined_by_name():
+    init_plugin_loader([])  # look-ups by their full names need it
+    rules = resolve("_hardening_firewall_all_rules", hardening_firewall_rules=[{"port": ["1"]}],
+                    hardening_firewall_rules_b=[{"port": ["3"]}], hardening_firewall_rules_a=[{"port": ["2"]}])
+    assert [rule["port"] for rule in rules] == [["22"], ["1"], ["2"], ["3"]]
+
+
+def test_every_default_is_specified_and_equal():
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+    options = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert {name: options[name].get("default") for name in options} == defaults
+
+
+def test_packages_and_accounts():
+    assert "chrony" in resolve("_hardening_packages") and "ufw" not in resolve("_hardening_packages", hardening_firewall_enabled=False)
+    assert resolve("_hardening_accounts", hardening_admin_users=[{"name": "ops", "sudo": "nopasswd"}]) == [{"name": "ops"}]
+    assert "/etc/ssh/sshd_config.d/00-botops.conf" in resolve("_hardening_removable")
+    assert "/etc/crontab" not in [entry["path"] for entry in resolve("_hardening_all_files")]
