@@ -8,6 +8,51 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
+  region:
+    description:
+      - Region of the resource.
+      - Taken from the environment variables E(AWS_REGION) or E(AWS_DEFAULT_REGION), or the profile, when left out.
+    type: str
+    aliases: [aws_region]
+  profile:
+    description:
+      - Profile of the AWS configuration files. Excludes O(access_key), O(secret_key) and O(session_token).
+      - Taken from the environment variables E(AWS_PROFILE) or E(AWS_DEFAULT_PROFILE) when left out.
+    type: str
+    aliases: [aws_profile]
+  access_key:
+    description:
+      - Id of an access key. A profile or a role of the machine is better.
+      - Taken from the environment variables E(AWS_ACCESS_KEY_ID) or E(AWS_ACCESS_KEY) when left out.
+    type: str
+    aliases: [aws_access_key_id, aws_access_key]
+  secret_key:
+    description:
+      - The access key's secret.
+      - Taken from the environment variables E(AWS_SECRET_ACCESS_KEY) or E(AWS_SECRET_KEY) when left out.
+    type: str
+    aliases: [aws_secret_access_key, aws_secret_key]
+  session_token:
+    description:
+      - Token that belongs to a temporary access key.
+      - Taken from the environment variable E(AWS_SESSION_TOKEN) when left out.
+    type: str
+    aliases: [aws_session_token]
+  endpoint_url:
+    description:
+      - Where the API is. Change it for tests only.
+      - Taken from the environment variable E(AWS_URL) when left out.
+    type: str
+    aliases: [aws_endpoint_url]
+  aws_ca_bundle:
+    description:
+      - File with the authorities to trust.
+      - Taken from the environment variable E(AWS_CA_BUNDLE) when left out.
+    type: path
+  validate_certs:
+    description: Check the API's certificate.
+    type: bool
+    default: true
   state:
     description:
       - V(present) creates what is missing and corrects what differs.
@@ -35,6 +80,7 @@ attributes:
     description: A second run finds nothing to do and writes nothing.
 requirements:
   - the collection amazon.aws, version 10 or later
+  - boto3 >= 1.34
 notes:
   - Runs on the control node; use C(delegate_to=localhost) or a play for C(localhost).
   - What creates something is sent once; after a lost answer the thing is looked for by its name before anything else is sent.

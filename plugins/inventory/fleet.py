@@ -289,11 +289,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         )
         asked = [(source, part) for source in sources for part in source.discovery()]
         discovered = {}
-        for (source, _), value in zip(asked, gatherer.run([part for _, part in asked]), strict=True):
+        for (source, _unused), value in zip(asked, gatherer.run([part for _unused, part in asked]), strict=True):
             discovered.setdefault(source.name, []).append(value)
         parts = [(source, part) for source in sources for part in source.parts(discovered.get(source.name, []))]
         hosts = []
-        for (source, part), found in zip(parts, gatherer.run([part for _, part in parts]), strict=True):
+        for (source, part), found in zip(parts, gatherer.run([part for _unused, part in parts]), strict=True):
             found = found or []
             hosts += [dict(host if not part.cacheable else unsafe(host), source=source.name) for host in found]
         gatherer.finish()

@@ -69,7 +69,7 @@ def network(text):
             meant = ipaddress.ip_network(str(text), strict=False)
         except ValueError:
             raise RuleError("%r is not an address or CIDR; write for example 203.0.113.0/24 or 2001:db8::/32" % text) from None
-        raise RuleError("%s has host bits set; write %s for the network or %s for the one host" % (text, meant, str(text).split("/")[0])) from None
+        raise RuleError("%s has host bits set; write %s for the network or %s for the one host" % (text, meant, str(text).partition("/")[0])) from None
     if found.prefixlen == 0:
         return found.version, ANY[found.version]
     if found.prefixlen == found.max_prefixlen:

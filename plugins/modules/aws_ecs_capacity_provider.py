@@ -47,9 +47,6 @@ options:
 extends_documentation_fragment:
   - botops.fleet.aws
   - botops.fleet.aws.tags
-  - amazon.aws.common.modules
-  - amazon.aws.region.modules
-  - amazon.aws.boto3
 """
 
 EXAMPLES = r"""

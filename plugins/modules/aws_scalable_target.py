@@ -151,9 +151,6 @@ options:
     default: true
 extends_documentation_fragment:
   - botops.fleet.aws
-  - amazon.aws.common.modules
-  - amazon.aws.region.modules
-  - amazon.aws.boto3
 """
 
 EXAMPLES = r"""

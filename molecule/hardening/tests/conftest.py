@@ -36,7 +36,7 @@ def play(tmp_path, host):
     """Run plays against this one host, by the same inventory as Molecule."""
 
     def run(tasks=None, role_vars=None, check=False):
-        play = {"hosts": host.backend.get_hostname(), "become": True, "vars_files": [str(ROOT / "molecule/hardening/vars.yml")]}
+        play = {"hosts": host.backend.get_hostname(), "become": True, "vars_files": [str(ROOT / "molecule/hardening/vars/main.yml")]}
         if tasks is None:
             play["roles"] = [{"role": "botops.fleet.hardening"}]
         else:

@@ -61,7 +61,9 @@ def test_a_reboot_before_the_confirmation_puts_things_back_too(host, play):
         ({"hardening_ssh_allow_users": ["*", "!admin"]}, "does not let in admin"),
     ],
 )
-def test_what_would_exclude_the_connection_is_refused(play, bad, sentence):
+def test_what_would_exclude_the_connection_is_refused(host, play, bad, sentence):
+    if host.system_info.release != "13":
+        pytest.skip("the refusal is decided on the control node; one release is enough")
     done = play(role_vars=bad)
     assert done.returncode != 0 and sentence in re.sub(r"\s+", " ", done.output), done.output
     assert "changed=0 " in done.output

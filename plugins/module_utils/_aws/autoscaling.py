@@ -118,6 +118,7 @@ def target_named(have, want, purge):
 
 class ScalableTarget(AwsAdapter):
     kind = "scalable_target"
+    created_in_steps = True
     service = "application-autoscaling"
 
     @property

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Ambiguous, Failure, Gone, converge
 
@@ -26,9 +26,31 @@ DENIED = ("AuthFailure", "UnauthorizedOperation", "AccessDenied", "AccessDeniedE
 THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException")
 
 
+# The names that AnsibleAWSModule reads; written out, so that the documentation is complete without amazon.aws.
+CONNECTION = {
+    "region": {"type": "str", "aliases": ["aws_region"], "fallback": (env_fallback, ["AWS_REGION", "AWS_DEFAULT_REGION"])},
+    "profile": {"type": "str", "aliases": ["aws_profile"], "fallback": (env_fallback, ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])},
+    "access_key": {
+        "type": "str", "aliases": ["aws_access_key_id", "aws_access_key"], "no_log": False,
+        "fallback": (env_fallback, ["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"]),
+    },
+    "secret_key": {
+        "type": "str", "aliases": ["aws_secret_access_key", "aws_secret_key"], "no_log": True,
+        "fallback": (env_fallback, ["AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"]),
+    },
+    "session_token": {
+        "type": "str", "aliases": ["aws_session_token"], "no_log": True, "fallback": (env_fallback, ["AWS_SESSION_TOKEN"])
+    },
+    "endpoint_url": {"type": "str", "aliases": ["aws_endpoint_url"], "fallback": (env_fallback, ["AWS_URL"])},
+    "aws_ca_bundle": {"type": "path", "fallback": (env_fallback, ["AWS_CA_BUNDLE"])},
+    "validate_certs": {"type": "bool", "default": True},
+}
+
+
 def spec(tagged=True, **own):
-    """The options of a module: the life cycle's, tags, its own. The connection's come from amazon.aws."""
+    """The options of a module: the connection's, the life cycle's, tags, its own."""
     shared = {
+        **CONNECTION,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "wait": {"type": "bool", "default": True},
         "wait_timeout": {"type": "int", "default": 600},
@@ -124,7 +146,7 @@ def run(adapter_class, argument_spec, **constraints):
         AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **constraints).fail_json(
             msg="The collection amazon.aws is missing: ansible-galaxy collection install amazon.aws"
         )
-    module = AnsibleAWSModule(argument_spec=argument_spec, supports_check_mode=True, **constraints)
+    module = AnsibleAWSModule(default_args=False, argument_spec=argument_spec, supports_check_mode=True, **constraints)
     adapter = None
     try:
         if module.params["wait_timeout"] < 1:
@@ -136,7 +158,7 @@ def run(adapter_class, argument_spec, **constraints):
     if not module._diff:
         result.pop("diff", None)
     for warning in result.pop("warnings", []):
-        module.warn(warning)
+        module._module.warn(warning)  # its own warn() makes ansible-core 2.19 complain
     module.exit_json(**result)
 
 

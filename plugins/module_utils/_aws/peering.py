@@ -50,6 +50,7 @@ class Side:
 
 class PeeringLink(AwsAdapter):
     kind = "vpc_peering_link"
+    created_in_steps = True
     service = "ec2"
 
     def __init__(self, client, params, check_mode=False, log=None):
@@ -116,7 +117,7 @@ class PeeringLink(AwsAdapter):
 
     @staticmethod
     def lines(routes):
-        return sorted("%s %s" % (table, cidr) for _, table, cidr in routes)
+        return sorted("%s %s" % (table, cidr) for _unused, table, cidr in routes)
 
     def check_routes(self, identity=None):
         for side, table, cidr in self.wanted_routes():
@@ -214,7 +215,7 @@ class PeeringLink(AwsAdapter):
                 side.api.write("modify_vpc_peering_connection_options", VpcPeeringConnectionId=identity, **options)
                 self.did("set DNS resolution of %s to %s" % (side.vpc_id, str(changes[field][1]).lower()))
         if "routes" in changes:
-            have = {(table, cidr) for _, table, cidr in self.routes_of(identity)}
+            have = {(table, cidr) for _unused, table, cidr in self.routes_of(identity)}
             for side, table, cidr in self.wanted_routes():
                 if (table, cidr) in have:
                     continue

@@ -120,6 +120,7 @@ def specify(bot, settings):
     spec["enabled"] = spec["state"] == "started" if bot.get("enabled") is None else bot["enabled"]
     spec["managed_by"] = bot.get("managed_by") or settings.get("managed_by") or "systemd"
     spec["ha"] = bool(settings.get("ha"))
+    spec["check_mode"] = bool(settings.get("check_mode"))
     spec["keep_releases"] = int(bot.get("keep_releases") or settings.get("keep_releases") or 5)
     spec["mode_in_env"] = "TRADING_MODE" in (bot.get("env") or {})
     spec["env"] = environment(spec, bot.get("env") or {}, settings.get("host") or "")
@@ -246,12 +247,10 @@ def files(spec):
         entries.append(
             {"path": units + label + suffix, "template": kind + ".j2", "vars": {"bot": shown}, "mode": "0644"}
         )
-    entries.append(
-        {
-            "path": "/etc/logrotate.d/" + label, "template": "logrotate.j2", "vars": {"bot": shown}, "mode": "0644",
-            "validate": "logrotate --debug --state /dev/null %s",
-        }
-    )  # fmt: skip
+    rotation = {"path": "/etc/logrotate.d/" + label, "template": "logrotate.j2", "vars": {"bot": shown}, "mode": "0644"}
+    if not spec["check_mode"]:  # logrotate asks for the account, which check mode did not make
+        rotation["validate"] = "logrotate --debug --state /dev/null %s"
+    entries.append(rotation)
     return entries
 
 
@@ -260,7 +259,7 @@ def exec_start(spec):
     current = spec["paths"]["current"]
     if spec["module"]:
         return "%s/.venv/bin/python -m %s" % (current, spec["module"])
-    program, _, rest = spec["command"].partition(" ")
+    program, _unused, rest = spec["command"].partition(" ")
     if not program.startswith("/"):
         program = "%s/%s" % (current, program) if "/" in program else "%s/.venv/bin/%s" % (current, program)
     return (program + " " + rest).strip()

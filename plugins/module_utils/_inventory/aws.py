@@ -205,7 +205,7 @@ class AwsSource(Source):
                 said.append("external_id needs role_arn")
         names = [account["name"] for account in options["accounts"] or []]
         said += ["accounts: %s is there twice" % name for name in sorted({name for name in names if names.count(name) > 1})]
-        if "tag-key" in options["filters"] and any(not values for _, values in options["tags"]):
+        if "tag-key" in options["filters"] and any(not values for _unused, values in options["tags"]):
             said.append("filters: tag-key cannot be combined with a tag that has no value")
         return said
 

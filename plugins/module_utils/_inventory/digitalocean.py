@@ -148,7 +148,7 @@ class Api:
 
     def everything(self, path, key, workers=8, identity="id"):
         """All items. When the list changes while it is read, items move between pages and one may be on neither: read again."""
-        for _ in range(3):
+        for _unused in range(3):
             items, total = self.page(path, 1, key)
             totals = {total}
             count = math.ceil(total / PAGE)

@@ -74,7 +74,7 @@ class Grouping:
         self.selectors = {}
         for group, selectors in mapping.items():
             for selector in selectors:
-                key, _, pattern = str(selector).partition(":")
+                key, _unused, pattern = str(selector).partition(":")
                 self.selectors.setdefault(key, []).append((pattern, group))
         self._known = {}
 

@@ -24,7 +24,7 @@ def make_host(
     keys = tag_keys or {}
     found = collections.defaultdict(list)
     for label in labels:
-        key, _, value = label.partition(":")
+        key, _unused, value = label.partition(":")
         if value not in found[key]:
             found[key].append(value)
 
@@ -73,7 +73,7 @@ def carries(labels, wanted, bare_is_whole=False):
     """
     have = collections.defaultdict(set)
     for label in labels:
-        key, _, value = label.partition(":")
+        key, _unused, value = label.partition(":")
         have[key].add(value)
     if bare_is_whole:
         wanted = [(key, values or [""]) for key, values in wanted]

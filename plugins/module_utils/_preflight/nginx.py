@@ -195,7 +195,7 @@ def check_certificate(where, site, names, values):
         for key in needed:
             found += check_absolute("%s.%s" % (here, key), certificate.get(key))
     if kind == "provided" and not found:
-        found += _pem.check_pair(here, certificate["certificate"], certificate["key"], [name for _, name in names])
+        found += _pem.check_pair(here, certificate["certificate"], certificate["key"], [name for _unused, name in names])
     if kind == "acme":
         found += check_acme(here, certificate, names, values)
     redirect, hsts = site.get("redirect_http"), site.get("hsts") or {}

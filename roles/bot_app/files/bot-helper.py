@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) botops.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the units of a bot call. Written by the role bot_app.

@@ -98,8 +98,9 @@ def aws(monkeypatch, calls):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     # A session reads a megabyte of service models; one is enough for all tests of a process.
-    session = shared_session()
-    monkeypatch.setattr(boto3.session, "Session", lambda *args, **kwargs: session)
+    monkeypatch.setattr(boto3.session, "Session", lambda *args, **kwargs: Session())
+    # Thousands of images that no test asks for.
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     resource = importlib.import_module("ansible_collections.botops.fleet.plugins.module_utils._resource")
     monkeypatch.setattr(resource, "FIRST_PAUSE", 0.004)
     monkeypatch.setattr(resource, "LONGEST_PAUSE", 0.02)
@@ -120,20 +121,31 @@ def aws(monkeypatch, calls):
         yield call
 
 
+REAL = boto3.session.Session
+
+
 @functools.cache
 def shared_session():
-    return boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key=SECRET)
+    return REAL(aws_access_key_id="testing", aws_secret_access_key=SECRET)
+
+
+@functools.cache
+def shared_client(service, region):
+    return shared_session().client(service, region_name=region)
+
+
+class Session:
+    """A session that makes each client once: none of them is asked over a network, so their retries make no difference."""
+
+    def client(self, service, region_name=None, **_):
+        return shared_client(service, region_name)
 
 
 @pytest.fixture
 def client(aws):
     """boto3 clients of the mocked account."""
 
-    @functools.cache
-    def make(service, region="us-east-1"):
-        return shared_session().client(service, region_name=region)
-
-    return make
+    return lambda service, region="us-east-1": shared_client(service, region)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Result(dict):
 
 def run_module(name, arguments, check=False):
     """Run a module as ansible would, argument parsing and censoring included; its JSON is the result."""
-    from ansible.module_utils import basic
+    from ansible.module_utils import _internal, basic
     from ansible.module_utils.testing import patch_module_args
 
     module = importlib.import_module(MODULES + name)
@@ -47,7 +47,7 @@ def run_module(name, arguments, check=False):
         "_ansible_no_log": False,
     }
     with patch_module_args({**arguments, **internal}), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-        logged = basic.AnsibleModule.log
+        logged, told = basic.AnsibleModule.log, basic.AnsibleModule.debug
         basic.AnsibleModule.log = basic.AnsibleModule.debug = lambda self, *args, **kwargs: None
         # Censoring and warnings are kept in module globals; a process of its own would start without them.
         from ansible.module_utils.common import warnings as kept
@@ -55,10 +55,12 @@ def run_module(name, arguments, check=False):
         for store in ("_global_warnings", "_global_deprecations"):
             if hasattr(kept, store):
                 getattr(kept, store).clear()
+        # Where another test has loaded the controller's code, a module's warnings would go to the screen instead of into its result.
+        inside, _internal.is_controller = _internal.is_controller, False
         try:
             module.main()
         finally:
-            basic.AnsibleModule.log = logged
+            basic.AnsibleModule.log, basic.AnsibleModule.debug, _internal.is_controller = logged, told, inside
     result = Result(json.loads(out.getvalue().strip().splitlines()[-1]))
     if "warnings" in result:  # newer engines send them as objects
         result["warnings"] = [w if isinstance(w, str) else w["event"]["msg"] for w in result["warnings"]]

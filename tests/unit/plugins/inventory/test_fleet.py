@@ -255,24 +255,35 @@ def test_no_token_at_all(fleet, droplets):
     assert "there is no token: set the environment variable DIGITALOCEAN_ACCESS_TOKEN or" in fleet.write(droplets).refused()
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        ({"sources": [{"type": "digitalocean", "token": "abcdef"}]}, "sources[0].token holds a secret in plain text"),
-        ({"sources": [{"type": "gcp"}]}, "sources[0].type is gcp, which is not a source"),
-        ({"sources": [RACK], "colision": "fail"}, "there is no option colision"),
-        ({"sources": [RACK], "group_by": ["colour"]}, "colour"),
-        ({"sources": [RACK], "map_groups": {"web_hosts": ["primary"]}}, "primary is not a selector"),
-        ({"sources": [RACK], "tag_keys": {"roll": "x"}}, "tag_keys: roll is not one of role, env, bot"),
-        ({"sources": [RACK, {**RACK, "name": "other"}]}, "2 hosts are called bot-a"),
-        ({"sources": [{**RACK, "jump_host": "{{ nothing }}"}]}, "source rack: "),
-        ({}, "sources"),
-    ],
-)
-def test_wrong_files_are_refused_with_a_sentence(fleet, content, sentence):
-    fleet.path.write_text(yaml.safe_dump({"plugin": "botops.fleet.fleet", **content}))
-    said = fleet.refused()
-    assert sentence in said and "Traceback" not in said
+WRONG = [
+    ({"sources": [{"type": "digitalocean", "token": "abcdef"}]}, "sources[0].token holds a secret in plain text"),
+    ({"sources": [{"type": "gcp"}]}, "sources[0].type is gcp, which is not a source"),
+    ({"sources": [RACK], "colision": "fail"}, "there is no option colision"),
+    ({"sources": [RACK], "group_by": ["colour"]}, "colour"),
+    ({"sources": [RACK], "map_groups": {"web_hosts": ["primary"]}}, "primary is not a selector"),
+    ({"sources": [RACK], "tag_keys": {"roll": "x"}}, "tag_keys: roll is not one of role, env, bot"),
+    ({"sources": [RACK, {**RACK, "name": "other"}]}, "2 hosts are called bot-a"),
+    ({"sources": [{**RACK, "jump_host": "{{ nothing }}"}]}, "source rack: "),
+    ({}, "sources"),
+]
+
+
+def test_wrong_files_are_refused_with_a_sentence(fleet):
+    """All of them in one run, which takes as long as one of them."""
+    del fleet.environment["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"]
+    arguments = []
+    for number, (content, _) in enumerate(WRONG):
+        path = fleet.directory / f"{number}-fleet.yml"
+        path.write_text(yaml.safe_dump({"plugin": "botops.fleet.fleet", **content}))
+        arguments += ["-i", str(path)]
+    done = fleet.ran("ansible-inventory", *arguments, "--list")
+    assert json.loads(done.stdout)["_meta"]["hostvars"] == {}
+    said = " ".join(done.stderr.split())
+    assert "Traceback" not in said
+    about = said.split("Unable to parse")  # ends what is said of one file
+    assert len(about) == len(WRONG) + 1
+    for (_, sentence), words in zip(WRONG, about, strict=False):
+        assert sentence in words
 
 
 def test_the_documentation_can_be_read(fleet):
