@@ -99,7 +99,7 @@ def ask(interface, addresses, seconds):
             link.settimeout(0.1)
             try:
                 frame = link.recv(64)
-            except socket.timeout:
+            except TimeoutError:
                 continue
             if len(frame) >= 42 and frame[20:22] == b"\0\2":
                 sender = socket.inet_ntoa(frame[28:32])

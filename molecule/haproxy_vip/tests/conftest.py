@@ -56,7 +56,13 @@ class Proxy(Host):
 
     def stats(self):
         """Status of each server, by the runtime socket."""
-        ask = "import socket; s=socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/admin.sock'); s.send(b'show stat\\n'); print(b''.join(iter(lambda: s.recv(65536), b'')).decode())"
+        ask = "; ".join((
+            "import socket",
+            "s = socket.socket(socket.AF_UNIX)",
+            "s.connect('/run/haproxy/admin.sock')",
+            "s.send(b'show stat\\n')",
+            "print(b''.join(iter(lambda: s.recv(65536), b'')).decode())",
+        ))
         rows = [line.split(",") for line in self.out(f'python3 -c "{ask}"').splitlines() if line]
         head = rows[0]
         return {(row[0].lstrip("# "), row[1]): dict(zip(head, row, strict=False))["status"] for row in rows[1:] if len(row) > 17}

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+
 from conftest import wait_for
 
 

@@ -59,7 +59,7 @@ def test_metrics_and_json(pair):
 
 def test_files_arrive_within_the_interval(pair):
     text = f"written at {time.time()}"
-    pair.a.run("mkdir -p /var/lib/bot-paper/state/deep; printf %s \"$1\" > /var/lib/bot-paper/state/deep/file.json; echo x > /var/lib/bot-paper/no.tmp", text)
+    pair.a.run("cd /var/lib/bot-paper; mkdir -p state/deep; printf %s \"$1\" > state/deep/file.json; echo x > no.tmp", text)
     begun = time.monotonic()
     received = "/var/lib/botops/rsync_ha/incoming/paper/files"
     wait_for(lambda: pair.b.out(f"cat {received}/state/deep/file.json 2>/dev/null || true") == text, 30, "the file")
@@ -69,8 +69,8 @@ def test_files_arrive_within_the_interval(pair):
 
 def test_no_database_travels_as_a_file(pair):
     """Neither one that nobody declared nor one without WAL; both are reported."""
-    make = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute('pragma journal_mode='+sys.argv[2]); c.execute('create table t(x)'); c.commit(); c.close()"
-    pair.a.run('python3 -c "$1" /var/lib/bot-paper/cache.bin wal; python3 -c "$1" /var/lib/bot-paper/old.db delete; chown bot-paper: /var/lib/bot-paper/*', make)
+    make = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('pragma journal_mode=' + sys.argv[2]); c.execute('create table t(x)')"
+    pair.a.run('cd /var/lib/bot-paper; python3 -c "$1" cache.bin wal; python3 -c "$1" old.db delete; chown bot-paper: *', make)
     problems = wait_for(lambda: pair.a.status()["replication"]["unreplicated"], 30)
     assert "no pattern of `find` matches" in problems["cache.bin"]
     assert "is not in WAL mode" in problems["old.db"]

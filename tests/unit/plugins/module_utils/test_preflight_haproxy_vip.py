@@ -1,6 +1,7 @@
 """Every sentence of the haproxy_vip role's checks, and what its plan makes of sensible variables."""
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils import _haproxy
 from ansible_collections.botops.fleet.plugins.module_utils._preflight.haproxy_vip import check
 

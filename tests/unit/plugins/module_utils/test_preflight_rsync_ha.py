@@ -1,6 +1,7 @@
 """Every sentence of the rsync_ha role's checks, and that sensible variables pass."""
 
 import pytest
+
 from ansible_collections.botops.fleet.plugins.module_utils._preflight.rsync_ha import check
 from ansible_collections.botops.fleet.plugins.module_utils._rsync_ha import bots
 
