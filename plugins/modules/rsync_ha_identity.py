@@ -17,6 +17,10 @@ options:
     description: Only return what is there.
     type: bool
     default: false
+  required_by:
+    description: Name of the host in what is said when its key is missing. Empty accepts that.
+    type: str
+    default: ""
   bots:
     description: The bots with their directories, as the role's filter makes them.
     type: list
@@ -155,6 +159,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "read_only": {"type": "bool", "default": False},
+            "required_by": {"type": "str", "default": ""},
             "bots": {"type": "list", "elements": "dict", "default": []},
             "min_free_mb": {"type": "int", "default": 0},
             "accounts": {"type": "list", "elements": "str", "default": []},
@@ -164,6 +169,11 @@ def main():
     )
     values = module.params
     changed = False
+    if values["required_by"] and not module.check_mode and not public_key(values["key"]):
+        module.fail_json(
+            msg="%s has no key yet. Run the role on both hosts at once, so that each one makes its own: leave out --limit and serial"
+            % values["required_by"]
+        )
     if not values["read_only"]:
         found = complaints(values["bots"], values["min_free_mb"])
         if found:

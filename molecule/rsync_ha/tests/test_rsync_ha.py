@@ -4,7 +4,7 @@ import json
 import re
 import time
 
-from conftest import wait_for
+from conftest import SELECT, wait_for
 
 # Test figures are printed: run with -s, or read the verifier's log.
 
@@ -195,3 +195,41 @@ def test_nobody_deletes(pair):
             assert host.select("pragma integrity_check", path) == [["ok"]]
     assert len(pair.a.status()["diverged"]) == 1
     pair.b.stop("botops-promote@paper")
+
+
+def test_the_second_copy_can_be_restored(pair):
+    """Restored by Litestream from the object storage alone, as after the loss of both hosts."""
+    pair.a.start("botops-promote@paper", "rsync-ha@paper", "bot-paper")
+    replicates(pair.a)
+    time.sleep(8)
+    era = pair.a.status()["own_era"]
+    wait_for(lambda: (pair.b.status()["offsite"] or {}).get("era") == era, 60, "a copy of this era in the object storage")
+    pair.b.run("systemctl start rsync-ha-offsite.service")
+    prefix = f"offsite:fleet-test/offsite/{pair.b.name}/paper"
+    pair.a.run(f"rm -rf /tmp/offsite; rclone --config /etc/botops/rsync_ha/rclone.conf copy {prefix}/replicas/{era} /tmp/offsite")
+    segment = pair.a.out("ls /tmp/offsite | sort | tail -1")
+    restore = f"/usr/local/lib/botops/litestream restore -integrity-check full -o /tmp/restored.db file:///tmp/offsite/{segment}/trades.db"
+    pair.a.run(f"rm -f /tmp/restored.db*; {restore}; chmod 644 /tmp/restored.db")
+    rows = json.loads(pair.a.out('python3 -c "$1" "$2" "$3"', SELECT, "/tmp/restored.db", "select count(*) from orders"))[0][0]
+    total = pair.a.select("select count(*) from orders")[0][0]
+    print(f"\n{pair.release}: {rows} of {total} rows were in the object storage, copied every 5 s")
+    assert total - 3000 < rows <= total
+    assert pair.b.out("stat -c '%a %U' /etc/botops/rsync_ha/rclone.conf") == "600 root"
+    pair.a.demote()
+
+
+def test_the_rsync_daemon_is_the_peer_s_alone(pair):
+    daemon = f"rsync://paper_sync@{pair.b.address}/paper/"
+    password = "RSYNC_PASSWORD=canary-rsyncd-password"
+    pair.b.run("echo fine > /var/lib/bot-paper/hello.txt; chown bot-paper: /var/lib/bot-paper/hello.txt")
+    listed = pair.a.out(f"{password} rsync {daemon}")
+    assert "hello.txt" in listed and ".db" not in listed
+    assert pair.a.run(f"RSYNC_PASSWORD=wrong rsync {daemon}", check=False).returncode == 5
+    assert pair.a.run(f"{password} rsync /etc/hostname {daemon}", check=False).returncode != 0, "it is read only"
+    assert pair.a.run(f"{password} rsync {daemon}trades.db /tmp/stolen.db", check=False).returncode != 0
+    assert pair.a.run(f"rsync rsync://{pair.b.address}/", check=False).stdout == "", "modules are not listed"
+    from_itself = f"{password} rsync {daemon}"
+    assert pair.b.run(from_itself, check=False).returncode != 0, "only the peer's address is let in"
+    assert pair.b.out("stat -c '%a %U' /etc/botops/rsync_ha/rsyncd.secrets") == "600 root"
+    listening = pair.b.out("ss -Hltn 'sport = :873'")
+    assert f"{pair.b.address}:873" in listening and "0.0.0.0:873" not in listening

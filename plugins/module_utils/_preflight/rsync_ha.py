@@ -23,7 +23,7 @@ LEAST = {
 
 
 def check(values):
-    found = check_pair(values) + check_numbers(values) + check_litestream(values)
+    found = check_pair(values) + check_numbers(values) + check_litestream(values) + check_offsite(values) + check_daemon(values)
     bots = values["rsync_ha_bots"]
     if not bots:
         found.append("rsync_ha_bots is empty; name at least one bot, such as [{name: paper}]")
@@ -90,6 +90,42 @@ def check_litestream(values):
             % (values["rsync_ha_litestream_version"], values["architecture"])
         ]
     return []
+
+
+def check_offsite(values):
+    told = values["rsync_ha_object_storage"] or {}
+    found = []
+    for key in ("endpoint", "bucket", "access_key_id", "secret_access_key") if told else ():
+        if not told.get(key):
+            found.append("rsync_ha_object_storage.%s is missing; leave the whole variable out for no second copy" % key)
+    endpoint = told.get("endpoint")
+    if endpoint and not endpoint.startswith(("https://", "http://127.", "http://10.", "http://172.", "http://192.168.")):
+        found.append("rsync_ha_object_storage.endpoint: %s is no https URL; the data would travel in the clear" % endpoint)
+    for key in ("endpoint", "bucket", "path", "region", "access_key_id", "secret_access_key"):
+        if any(character in (told.get(key) or "") for character in "\n\r"):
+            found.append("rsync_ha_object_storage.%s: this has to be one line" % key)
+    return found
+
+
+def check_daemon(values):
+    told = values["rsync_ha_daemon"] or {}
+    if not told:
+        return []
+    found = []
+    if len(told.get("password") or "") < 16 or any(character in (told.get("password") or "") for character in "\n\r"):
+        found.append("rsync_ha_daemon.password: one line of at least 16 characters, for instance from `openssl rand -hex 24`")
+    if not NAME.match((told.get("user") or "").replace("_", "-")):
+        found.append("rsync_ha_daemon.user: %r is not a name" % told.get("user"))
+    address = told.get("address") or values["rsync_ha_addresses"].get(values["inventory_hostname"], "")
+    try:
+        ip = ipaddress.ip_address(str(address))
+        if not ip.is_private or ip.is_unspecified:
+            found.append("rsync_ha_daemon.address: %s is no private address, and the daemon speaks no encryption" % address)
+    except ValueError:
+        found.append("rsync_ha_daemon.address: %s is not an IP address" % address)
+    if told.get("port") is not None and not 1 <= int(told["port"]) <= 65535:
+        found.append("rsync_ha_daemon.port: port %s does not exist; ports go from 1 to 65535" % told["port"])
+    return found
 
 
 def check_bot(where, bot):

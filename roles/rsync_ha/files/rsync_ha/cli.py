@@ -5,6 +5,7 @@ rsync-ha promote BOT [--force]      make this host the active one (botops-promot
 rsync-ha promote BOT --accept ERA   the same, from an older era that is complete here
 rsync-ha handover BOT               send the rest and end being active; the bot must have stopped
 rsync-ha eras BOT                   what arrived here
+rsync-ha offsite                    copy what arrived here to object storage (a timer does it)
 rsync-ha settle                     keep aside what the peer never had (a timer does it)
 rsync-ha run BOT                    replicate (rsync-ha@BOT.service does it)
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from . import promote, replicate, report
+from . import offsite, promote, replicate, report
 from .common import Refused, fail, load_bot, load_config, read_json, received_eras, say
 
 
@@ -45,7 +46,7 @@ def show_status(names: list[str], as_json: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="rsync-ha", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["status", "promote", "handover", "eras", "settle", "run"])
+    parser.add_argument("command", choices=["status", "promote", "handover", "eras", "settle", "offsite", "run"])
     parser.add_argument("bot", nargs="?", default="")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--accept", default="", metavar="ERA")
@@ -61,6 +62,8 @@ def main() -> None:
                 finally:
                     report.publish_passive(load_bot(name))
             return None
+        if args.command == "offsite":
+            return offsite.run_all()
         if not args.bot:
             parser.error(f"{args.command} needs the name of a bot")
         if args.command == "promote":

@@ -32,6 +32,7 @@ def passive(bot: Bot) -> dict:
         "peer_said": heartbeat or None,
         "diverged": aside(bot, "diverged"),
         "superseded": aside(bot, "superseded"),
+        "offsite": read_json(bot.root / f"{bot.name}-offsite.json") or None,
         "free_bytes": shutil.disk_usage(bot.root).free,
     }
 
@@ -58,6 +59,9 @@ def metrics(bot: Bot, known: dict, status: dict | None) -> list[tuple[str, str, 
     ]
     if known["heartbeat_age_seconds"] is not None:
         lines.append(("rsync_ha_heartbeat_age_seconds", "Since the active host was last heard.", here, known["heartbeat_age_seconds"]))
+    if known["offsite"] and not known["active"]:
+        age = round(time.time() - known["offsite"]["at"], 1)
+        lines.append(("rsync_ha_offsite_age_seconds", "Since the start of the last complete copy to object storage.", here, age))
     if status is None:
         return lines
     for name, entry in status["databases"].items():

@@ -6,6 +6,9 @@ from ansible_collections.botops.fleet.plugins.module_utils._preflight.rsync_ha i
 from ansible_collections.botops.fleet.plugins.module_utils._rsync_ha import bots
 
 
+STORAGE = {"endpoint": "https://s3.example.com", "bucket": "b", "access_key_id": "a", "secret_access_key": "s"}
+
+
 def values(**changes):
     good = {
         "rsync_ha_addresses": {"primary": "10.0.0.1", "standby": "10.0.0.2"},
@@ -71,6 +74,13 @@ def test_good_values_pass():
         ({"rsync_ha_litestream_sha256": "xyz"}, "64 hexadecimal digits"),
         ({"rsync_ha_litestream_source": "http://x/y"}, "neither an absolute path on the control node nor an https URL"),
         ({"rsync_ha_litestream_source": "/opt/litestream", "rsync_ha_litestream_sha256": ""}, "required with rsync_ha_litestream_source"),
+        ({"rsync_ha_object_storage": {**STORAGE, "endpoint": "http://storage.example.com"}}, "is no https URL"),
+        ({"rsync_ha_object_storage": {**STORAGE, "bucket": ""}}, "rsync_ha_object_storage.bucket is missing"),
+        ({"rsync_ha_object_storage": {**STORAGE, "path": "a\nb"}}, "rsync_ha_object_storage.path: this has to be one line"),
+        ({"rsync_ha_daemon": {"user": "sync", "password": "short"}}, "rsync_ha_daemon.password: one line of at least 16 characters"),
+        ({"rsync_ha_daemon": {"user": "sync", "password": "x" * 16, "address": "0.0.0.0"}}, "0.0.0.0 is no private address"),
+        ({"rsync_ha_daemon": {"user": "sync", "password": "x" * 16, "address": "8.8.8.8"}}, "8.8.8.8 is no private address"),
+        ({"rsync_ha_daemon": {"user": "sync", "password": "x" * 16, "port": 70000}}, "port 70000 does not exist"),
     ],
 )
 def test_one_sentence(changes, sentence):
