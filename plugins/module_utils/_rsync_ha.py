@@ -22,3 +22,28 @@ def bots(entries):
         }
         for entry in entries
     ]
+
+
+def resources(name, start_timeout=300):
+    """What ha_cluster_resources needs for a bot's data: the promotion, first of its group, and the replication, right before the bot."""
+    return [
+        {
+            "id": name + "-data",
+            "agent": "systemd:botops-promote@" + name,
+            "operations": [
+                {"name": "start", "interval": "0s", "timeout": "%ds" % start_timeout},
+                # A handover that a dead peer holds up ends by itself before this.
+                {"name": "stop", "interval": "0s", "timeout": "60s"},
+                {"name": "monitor", "interval": "10s", "timeout": "20s"},
+            ],
+        },
+        {
+            "id": name + "-replication",
+            "agent": "systemd:rsync-ha@" + name,
+            "operations": [
+                {"name": "start", "interval": "0s", "timeout": "40s"},
+                {"name": "stop", "interval": "0s", "timeout": "30s"},
+                {"name": "monitor", "interval": "10s", "timeout": "20s"},
+            ],
+        },
+    ]

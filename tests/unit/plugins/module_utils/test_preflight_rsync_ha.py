@@ -3,7 +3,7 @@
 import pytest
 
 from ansible_collections.botops.fleet.plugins.module_utils._preflight.rsync_ha import check
-from ansible_collections.botops.fleet.plugins.module_utils._rsync_ha import bots
+from ansible_collections.botops.fleet.plugins.module_utils._rsync_ha import bots, resources
 
 
 STORAGE = {"endpoint": "https://s3.example.com", "bucket": "b", "access_key_id": "a", "secret_access_key": "s"}
@@ -95,3 +95,10 @@ def test_defaults_of_a_bot():
     assert paper["directory"] == "/var/lib/bot-paper"
     assert "*.db" in paper["find"]
     assert bots([{"name": "x", "find": []}])[0]["find"] == []
+
+
+def test_resources_of_a_cluster():
+    data, replication = resources("paper", 120)
+    assert data["agent"] == "systemd:botops-promote@paper" and replication["agent"] == "systemd:rsync-ha@paper"
+    timeouts = {operation["name"]: operation["timeout"] for operation in data["operations"]}
+    assert timeouts["start"] == "120s" and timeouts["stop"] == "60s"
