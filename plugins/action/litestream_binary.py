@@ -11,10 +11,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.urls import open_url
 from ansible.plugins.action import ActionBase
 
 PLATFORMS = {"x86_64": "manylinux2014_x86_64", "aarch64": "manylinux2014_aarch64"}
@@ -51,9 +51,9 @@ def fetched(arguments, directory):
         return source
     target = os.path.join(directory, "litestream")
     try:
-        with urllib.request.urlopen(source, timeout=60) as answer, open(target, "wb") as stream:
+        with open_url(source, timeout=60) as answer, open(target, "wb") as stream:
             shutil.copyfileobj(answer, stream)
-    except OSError as error:
+    except Exception as error:  # the URL library raises a dozen kinds
         raise AnsibleActionFail(f"{source} cannot be fetched: {error}") from error
     return target
 

@@ -130,7 +130,7 @@ def plan(values):
         "vip": vip,
         "global": over(GLOBAL, values["haproxy_vip_global"]),
         "defaults": over(DEFAULTS, values["haproxy_vip_defaults"]),
-        "frontends": [{key: value for key, value in frontend.items()} for frontend in frontends],
+        "frontends": frontends,
         "backends": [backend_plan(entry) for entry in values["haproxy_vip_backends"]],
         "tls": dict(profile, suites=SUITES, used=any(bind["tls"] for frontend in frontends for bind in frontend["binds"])),
         "pem_files": secrets,
