@@ -8,7 +8,6 @@ VENV ?= .venv
 # Absolute without $(abspath), which would break at a space in the clone's path.
 VENV_BIN := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin
 export PATH := $(VENV_BIN):$(PATH)
-export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 # First three numbers of the lab's /24, outside the pools that Docker hands out by itself.
 export LAB_PREFIX ?= 10.77.30
 # The vendors' schemas that judge requests and configurations, where they are at hand.

@@ -212,6 +212,7 @@ def up(group: str, specs: list[str], subnet: str | None) -> list[dict]:
 
 
 def down(group: str) -> None:
+    run(sys.executable, str(ROOT / "lab" / "bmc.py"), "--group", group, "--stop")
     selector = ["--filter", f"label={LABEL}={group}"]
     ids = run("docker", "ps", "-aq", *selector).stdout.split()
     if ids:

@@ -150,7 +150,7 @@ def ansible(environment: pathlib.Path, *playbooks: str) -> dict[str, dict[str, i
             PROGRESS.note(line.split("[", 1)[1].split("]")[0])
 
     # A control node may have its own settings for any of these; the lab's are what this clone says.
-    env = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(ROOT / ".cache/ansible"), "ANSIBLE_NOCOLOR": "1"}
+    env = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     output = run(environment / "bin/ansible-playbook", "-i", "inventories/lab", *playbooks, env=env, show=show)
     return recap(output)
 

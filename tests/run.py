@@ -163,7 +163,7 @@ def lab() -> list[Check]:
     return [
         Check("lab down", [PYTHON, "lab/lab.py", "down"]),
         Check("lab up", [PYTHON, "lab/lab.py", "up"]),
-        Check("lab tests", [PYTHON, "-m", "pytest", "tests/integration", "-q", "-x", "--no-header"], junit=True),
+        Check("lab tests", [PYTHON, "-m", "pytest", "tests/integration", "-q", "-s", "--no-header"], junit=True),
     ]
 
 

@@ -254,7 +254,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         try:
             self._populate(*self._gather(path, cache))
         except InventoryError as error:
-            raise AnsibleParserError("%s: %s" % (path, error)) from error
+            raise AnsibleParserError("%s: %s" % (path, error)) from None  # the sentence says it all, once
 
     # --- reading
 
@@ -350,9 +350,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
                 inventory.groups[group].add_host(target)
         self._construct(names)
         if without:
-            said.append("%d hosts have no address of the wanted kind and cannot be reached: %s" % (len(without), shortened(without)))
+            said.append("without an address of the wanted kind, and so out of reach: %s" % shortened(without))
         if mixed:
-            said.append("%d hosts are in more than one environment: %s" % (len(mixed), shortened(mixed)))
+            said.append("in more than one environment: %s" % shortened(mixed))
         for sentence in said:
             self.display.warning(sentence)
 

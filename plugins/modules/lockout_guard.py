@@ -34,7 +34,7 @@ options:
   seconds:
     description: With V(armed), how long to wait for the confirmation.
     type: int
-    default: 120
+    default: 180
 attributes:
   check_mode:
     support: full
@@ -53,7 +53,6 @@ EXAMPLES = r"""
 - name: Save what lets us in
   botops.fleet.lockout_guard:
     state: armed
-    seconds: 120
     paths: [/etc/ssh/sshd_config.d/00-botops.conf]
 """
 
@@ -105,6 +104,7 @@ import json
 import os
 import pwd
 import shutil
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -179,7 +179,19 @@ def command(module, *argv):
         module.fail_json(msg="`%s` failed, so the change was not begun: %s" % (" ".join(argv), (err or out).strip()))
 
 
+def running(module):
+    _status, out, _err = module.run_command(["systemctl", "is-active", _guard.UNIT + ".service"])
+    return out.strip() in ("activating", "active")
+
+
 def armed(module):
+    # An earlier timer must not fire while the copies are renewed, and a rollback that runs clears away its units when it ends.
+    module.run_command(["systemctl", "stop", _guard.UNIT + ".timer"])
+    deadline = time.monotonic() + 90
+    while running(module):
+        if time.monotonic() > deadline:
+            module.fail_json(msg="an earlier rollback is still running, so the change was not begun; look at `systemctl status %s`" % _guard.UNIT)
+        time.sleep(0.5)
     os.makedirs(SAVED, mode=0o700, exist_ok=True)
     os.chmod(_guard.HOME, 0o700)
     # What an unconfirmed run before this one saved is older and therefore better.
@@ -219,8 +231,7 @@ def armed(module):
 def disarmed(module):
     was_armed = os.path.exists(SCRIPT)
     module.run_command(["systemctl", "stop", _guard.UNIT + ".timer"])
-    _status, out, _err = module.run_command(["systemctl", "is-active", _guard.UNIT + ".service"])
-    if out.strip() in ("activating", "active"):
+    if running(module):
         return False  # it has just begun; nothing may interrupt it
     was_armed = was_armed and os.path.exists(SCRIPT)
     if was_armed:
@@ -238,7 +249,7 @@ def main():
             "state": {"type": "str", "choices": ["inspected", "armed", "disarmed"], "default": "inspected"},
             "paths": {"type": "list", "elements": "path", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},
-            "seconds": {"type": "int", "default": 120},
+            "seconds": {"type": "int", "default": 180},
         },
         supports_check_mode=True,
     )

@@ -7,6 +7,7 @@ import io
 import json
 import pathlib
 import sys
+from unittest import mock
 
 import boto3
 import botocore.client
@@ -37,21 +38,22 @@ class Result(dict):
 
 def run_module(name, arguments, check):
     from ansible.module_utils import basic
-    from ansible.module_utils.common import warnings as kept
     from ansible.module_utils.testing import patch_module_args
 
     module = importlib.import_module(MODULES + name)
-    out = io.StringIO()
+    out, warnings = io.StringIO(), []
     internal = {"_ansible_check_mode": check, "_ansible_diff": True, "_ansible_remote_tmp": "/tmp", "_ansible_no_log": False}
-    with patch_module_args({**arguments, **internal}), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-        basic.AnsibleModule.log = basic.AnsibleModule.debug = lambda self, *args, **kwargs: None
-        for store in ("_global_warnings", "_global_deprecations"):  # a process of its own starts without them
-            if hasattr(kept, store):
-                getattr(kept, store).clear()
+    with (
+        patch_module_args({**arguments, **internal}), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit),
+        # Where they go depends on what else was imported into this process: collected here, they are always found.
+        mock.patch.object(basic.AnsibleModule, "warn", lambda self, warning, **_: warnings.append(warning)),
+        mock.patch.object(basic.AnsibleModule, "log", lambda self, *args, **kwargs: None),
+        mock.patch.object(basic.AnsibleModule, "debug", lambda self, *args, **kwargs: None),
+    ):
         module.main()
     result = Result(json.loads(out.getvalue().strip().splitlines()[-1]))
-    if "warnings" in result:
-        result["warnings"] = [said if isinstance(said, str) else said["event"]["msg"] for said in result["warnings"]]
+    if warnings:
+        result["warnings"] = warnings
     return result
 
 

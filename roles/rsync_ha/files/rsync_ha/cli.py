@@ -1,0 +1,81 @@
+"""rsync-ha: the data of a pair.
+
+rsync-ha status [BOT] [--json]      who is active, how far behind the other host is, what was kept aside
+rsync-ha promote BOT [--force]      make this host the active one (botops-promote@BOT.service does it)
+rsync-ha promote BOT --accept ERA   the same, from an older era that is complete here
+rsync-ha handover BOT               send the rest and end being active; the bot must have stopped
+rsync-ha eras BOT                   what arrived here
+rsync-ha offsite                    copy what arrived here to object storage (a timer does it)
+rsync-ha settle                     keep aside what the peer never had (a timer does it)
+rsync-ha run BOT                    replicate (rsync-ha@BOT.service does it)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from . import offsite, promote, replicate, report
+from .common import Refused, fail, load_bot, load_config, read_json, received_eras, say
+
+
+def show_status(names: list[str], as_json: bool) -> None:
+    config = load_config()
+    known = []
+    for name in names or sorted(config["bots"]):
+        bot = load_bot(name, config)
+        known.append({**report.passive(bot), "replication": read_json(bot.root / f"{name}.json").get("replication")})
+    if as_json:
+        say(json.dumps(known, indent=1, sort_keys=True))
+        return
+    for entry in known:
+        role = "active" if entry["active"] else "standby"
+        say(f"{entry['bot']}: {role} on {entry['host']}, own era {entry['own_era']}, received {entry['received_era']}")
+        source = entry["replication"] if entry["active"] else entry["peer_said"]
+        if source:
+            for database, figures in source["databases"].items():
+                say(f"  {database}: {figures['lag_seconds']} s behind, transaction {figures['replicated_txid']} of {figures['txid']}")
+            say(f"  files: {source['files']['count']}, {source['files']['lag_seconds']} s since the last complete pass")
+            for about, text in {**source["unreplicated"], **source["errors"]}.items():
+                say(f"  PROBLEM {about}: {text}")
+        if not entry["active"] and entry["heartbeat_age_seconds"] is not None:
+            say(f"  the active host was heard {entry['heartbeat_age_seconds']} s ago")
+        for path in entry["diverged"]:
+            say(f"  DIVERGED {path} (report: {path}.json)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="rsync-ha", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["status", "promote", "handover", "eras", "settle", "offsite", "run"])
+    parser.add_argument("bot", nargs="?", default="")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--accept", default="", metavar="ERA")
+    parser.add_argument("--force", action="store_true", help="the other host is known to be off")
+    args = parser.parse_args()
+    try:
+        if args.command == "status":
+            return show_status([args.bot] if args.bot else [], args.json)
+        if args.command == "settle":
+            for name in [args.bot] if args.bot else sorted(load_config()["bots"]):
+                try:
+                    promote.settle(name)
+                finally:
+                    report.publish_passive(load_bot(name))
+            return None
+        if args.command == "offsite":
+            return offsite.run_all()
+        if not args.bot:
+            parser.error(f"{args.command} needs the name of a bot")
+        if args.command == "promote":
+            result = promote.promote(args.bot, args.accept, args.force)
+        elif args.command == "handover":
+            result = promote.handover(args.bot)
+        elif args.command == "eras":
+            result = [era.id for era in received_eras(load_bot(args.bot))]
+        else:
+            return replicate.run_agent(args.bot)
+        if args.json or args.command == "eras":
+            say(json.dumps(result, indent=1))
+    except Refused as error:
+        fail(str(error))
+    return None
