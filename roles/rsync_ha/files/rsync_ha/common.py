@@ -129,8 +129,8 @@ class Era:
 
     @classmethod
     def parse(cls, text: str) -> Era | None:
-        number, _, rest = text.partition("-")
-        started, _, host = rest.partition("-")
+        number, _unused, rest = text.partition("-")
+        started, _unused, host = rest.partition("-")
         if not (number.isdigit() and started.isdigit() and host):
             return None
         return cls(int(number), int(started), host)

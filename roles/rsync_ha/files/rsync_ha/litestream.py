@@ -225,7 +225,7 @@ def replicated(bot: Bot, era: Era) -> dict[str, list[Segment]]:
     top = bot.replicas / era.id
     found: dict[str, list[Segment]] = {}
     for path in sorted(top.glob("*/**/ltx"), reverse=True):
-        number, _, relative = str(path.parent.relative_to(top)).partition("/")
+        number, _unused, relative = str(path.parent.relative_to(top)).partition("/")
         if path.is_dir() and relative and number.isdigit():
             found.setdefault(relative, []).append(Segment(bot, era, relative, int(number)))
     return found

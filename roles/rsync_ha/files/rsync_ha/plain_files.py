@@ -82,4 +82,4 @@ def put_in_place(bot: Bot, aside: pathlib.Path) -> list[str]:
     done = run([*argv, f"{source}/", f"{bot.directory}/"], timeout=3600)
     if done.returncode:
         raise Refused(f"The files of {bot.name} cannot be put in place: {last_words(done)}")
-    return sorted(os.path.relpath(os.path.join(top, name), aside) for top, _, names in os.walk(aside) for name in names)
+    return sorted(os.path.relpath(os.path.join(top, name), aside) for top, _unused, names in os.walk(aside) for name in names)

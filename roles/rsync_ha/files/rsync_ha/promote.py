@@ -253,7 +253,7 @@ def settle(name: str) -> dict | None:
         parent = ancestor(bot, own)
         newest = received[0]
         replicas = litestream.replicated(bot, newest)
-        databases, _, problems = Survey(bot).look()
+        databases, _unused, problems = Survey(bot).look()
         if parent is None or any(name not in replicas for name in databases):
             return None  # more is about to arrive
         result = {"action": "settled", "era": own.id, "newest": newest.id, "databases": {}}

@@ -5,7 +5,6 @@ import pytest
 from ansible_collections.botops.fleet.plugins.module_utils._preflight.rsync_ha import check
 from ansible_collections.botops.fleet.plugins.module_utils._rsync_ha import bots, resources
 
-
 STORAGE = {"endpoint": "https://s3.example.com", "bucket": "b", "access_key_id": "a", "secret_access_key": "s"}
 
 
