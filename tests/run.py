@@ -97,6 +97,8 @@ def tracked(*patterns: str) -> list[str]:
 def shell_scripts() -> list[str]:
     found = []
     for name in tracked():
+        if name.endswith(".j2"):  # not shell before it is rendered
+            continue
         with (ROOT / name).open("rb") as handle:
             first = handle.readline(40)
         if first.startswith((b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash")):
