@@ -2,6 +2,8 @@
 # One tag for each way a release can turn out.
 set -eu
 export GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@example.invalid GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@example.invalid
+# The same commits on every host, whenever it makes them.
+export GIT_AUTHOR_DATE='2026-01-01T00:00:00Z' GIT_COMMITTER_DATE='2026-01-01T00:00:00Z'
 work=$(mktemp -d)
 cp -r /srv/paper_bot/. "$work"
 cd "$work"
@@ -41,10 +43,10 @@ mkdir wheels
 python3 - <<'END'
 import zipfile
 with zipfile.ZipFile("wheels/hello_bot-1.0-py3-none-any.whl", "w") as wheel:
-    wheel.writestr("hello_bot.py", "GREETING = 'hello'\n")
-    wheel.writestr("hello_bot-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: hello-bot\nVersion: 1.0\n")
-    wheel.writestr("hello_bot-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-    wheel.writestr("hello_bot-1.0.dist-info/RECORD", "hello_bot.py,,\nhello_bot-1.0.dist-info/METADATA,,\nhello_bot-1.0.dist-info/WHEEL,,\nhello_bot-1.0.dist-info/RECORD,,\n")
+    wheel.writestr(zipfile.ZipInfo("hello_bot.py"), "GREETING = 'hello'\n")
+    wheel.writestr(zipfile.ZipInfo("hello_bot-1.0.dist-info/METADATA"), "Metadata-Version: 2.1\nName: hello-bot\nVersion: 1.0\n")
+    wheel.writestr(zipfile.ZipInfo("hello_bot-1.0.dist-info/WHEEL"), "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    wheel.writestr(zipfile.ZipInfo("hello_bot-1.0.dist-info/RECORD"), "hello_bot.py,,\nhello_bot-1.0.dist-info/METADATA,,\nhello_bot-1.0.dist-info/WHEEL,,\nhello_bot-1.0.dist-info/RECORD,,\n")
 END
 sum=$(sha256sum wheels/*.whl | cut -d' ' -f1)
 printf -- '--no-index\n--find-links ./wheels\nhello-bot==1.0 --hash=sha256:%s\n' "$sum" > requirements.txt
