@@ -45,6 +45,7 @@ def play(tmp_path, host):
         book.write_text(json.dumps([play]))
         argv = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(book), "-e", json.dumps(role_vars or {})]
         environment = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_COLLECTIONS_PATH=str(ROOT / "collections"))
+        environment.pop("ANSIBLE_FORCE_COLOR", None)  # set by Molecule under CI, and stronger than the line above
         done = subprocess.run(argv + (["--check"] if check else []), text=True, capture_output=True, env=environment, timeout=400)
         done.output = done.stdout + done.stderr
         return done

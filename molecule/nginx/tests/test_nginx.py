@@ -269,13 +269,17 @@ def test_the_timer_renews(web, host):
         conf = f"/etc/letsencrypt/renewal/{name}.conf"
         host.check_output("cp -p %s /root/renewal.conf", conf)
         host.check_output("sed -i '1i renew_before_expiry = 100 days' %s", conf)
-        done = host.run("systemctl start certbot.service")
-        said = host.check_output("journalctl -u certbot.service -n 20 --no-pager")
+        # The timer comes twice a day: what the server puts off once, the next run takes up.
+        for _attempt in range(2):
+            done = host.run("systemctl start certbot.service")
+            deadline = time.monotonic() + 10
+            while done.rc == 0 and serial(web, name) == before and time.monotonic() < deadline:
+                time.sleep(0.2)
+            if serial(web, name) != before:
+                break
+        said = host.check_output("journalctl -u certbot.service -n 20 --no-pager; tail -n 40 /var/log/letsencrypt/letsencrypt.log")
         host.check_output("sed -i '/^renew_before_expiry = 100 days/d' %s", conf)
     assert done.rc == 0, said
-    deadline = time.monotonic() + 10
-    while serial(web, name) == before and time.monotonic() < deadline:
-        time.sleep(0.2)
     assert serial(web, name) != before, said
 
 
