@@ -23,7 +23,7 @@ LAB = str(ROOT / "inventories/lab")
 
 def playbook(*argv: str, cwd: pathlib.Path = ROOT, inventory: str = LAB, **env: str) -> subprocess.CompletedProcess:
     """Run ansible-playbook as an operator would; the output is in .stdout."""
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", **env}
+    environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", **env}
     return subprocess.run(
         [BIN / "ansible-playbook", "-i", inventory, *argv],
         cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False,
