@@ -54,7 +54,8 @@ def test_metrics_and_json(pair):
     assert 0 <= lag < 60
     assert json.loads(pair.a.out("cat /var/lib/botops/rsync_ha/paper.json"))["replication"]["databases"]["trades.db"]["txid"] > 0
     wait_for(lambda: 'rsync_ha_active{bot="paper"} 0' in pair.b.out("cat /var/lib/textfile/rsync_ha_paper.prom"), 40)
-    assert 'rsync_ha_heartbeat_age_seconds{bot="paper"}' in pair.b.out("cat /var/lib/textfile/rsync_ha_paper.prom")
+    # The standby publishes every 15 s; the first time may be before it heard of the active host.
+    wait_for(lambda: 'rsync_ha_heartbeat_age_seconds{bot="paper"}' in pair.b.out("cat /var/lib/textfile/rsync_ha_paper.prom"), 40)
 
 
 def test_files_arrive_within_the_interval(pair):
