@@ -19,6 +19,9 @@ After=network.target ufw.service ssh.service
 [Service]
 Type=oneshot
 ExecStart=/bin/sh %(home)s/restore.sh
+# Whatever ends it half-way: every step may be done twice, and the script takes itself away last.
+Restart=on-failure
+RestartSec=1
 
 [Install]
 # A reboot before the confirmation counts as a lockout, too.
@@ -61,7 +64,8 @@ def connection(environments):
 
 
 def restore_script(entries, firewall, home=HOME, unit=UNIT):
-    """A script without any dependency but sh and coreutils: it runs when everything else may be wrong.
+    """A script without any dependency but sh and coreutils: it runs when everything else may be wrong, and again from its
+    beginning when it was interrupted.
 
     `entries` are {"path", "saved"}; saved is None for a path that did not exist. `firewall` is None where ufw was not
     installed, else whether it was enabled.
@@ -80,12 +84,23 @@ def restore_script(entries, firewall, home=HOME, unit=UNIT):
         lines.append("if command -v ufw >/dev/null; then ufw disable; fi")
     lines += [
         "if systemctl is-active --quiet ssh.socket; then systemctl restart ssh.socket; fi",
-        "if /usr/sbin/sshd -t; then systemctl reload-or-restart ssh.service; fi",
+        # systemd takes the directory away when sshd ends, and sshd refuses to start, or even to check itself, without it.
+        "mkdir -p -m 0755 /run/sshd",
+        # A sshd that failed again and again is not started any more.
+        "systemctl reset-failed ssh.service 2>/dev/null",
+        "/usr/sbin/sshd -t && systemctl reload ssh.service",
+        # Dead, or killed by what it was to reload: a start, whatever the check said.
+        "sleep 1",
+        "systemctl is-active --quiet ssh.socket || systemctl is-active --quiet ssh.service || systemctl restart ssh.service",
         'logger -t %s "no fresh connection confirmed the change: the previous SSH and firewall configuration is back"' % unit,
-        "systemctl disable %s.service" % unit,
-        "rm -f /etc/systemd/system/%s.service /etc/systemd/system/%s.timer" % (unit, unit),
         "mv -f restore.sh fired",
-        "rm -rf saved manifest.json",
+        # From here on a reboot would find nothing to do.
+        "systemctl disable %s.service" % unit,
+        # A timer that has elapsed stays active without its file.
+        "systemctl stop %s.timer" % unit,
+        "rm -f /etc/systemd/system/%s.service /etc/systemd/system/%s.timer" % (unit, unit),
+        "rm -rf saved manifest.json holder",
         "systemctl daemon-reload",
+        "exit 0",
     ]
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 
 from ansible_collections.botops.fleet.plugins.module_utils import _ufw
+from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
 CHAINS = ("input", "output", "forward")
 FILES = {
@@ -29,6 +30,7 @@ class Firewall:
     def __init__(self, module):
         self.module = module
         self.stubs = []
+        self.note = Note("ufw")
         self.installed = os.path.exists(FILES["conf"]) and os.path.exists(FILES["rules4"])
 
     # --- the host as it is
@@ -106,10 +108,11 @@ class Firewall:
         ipv6 = after["IPV6"] != "no"
         stale = []
         if self.installed and enabled and before["ENABLED"] == "yes" and "IPV6" not in changed:
-            stale = [family for family in (4, 6) if (family == 4 or ipv6) and not self.loaded(now, family)]
+            stale = [family for family in (4, 6) if (family == 4 or ipv6) and (self.note.paths or not self.loaded(now, family))]
         result = self.told(now, want, before, after)
-        result["settings"] = changed + (["loaded"] if stale else [])
-        result["changed"] = now != want or bool(stale)
+        # A run that died may have left files behind that the kernel never saw.
+        result["settings"] = changed + (["loaded"] if stale or self.note.paths else [])
+        result["changed"] = now != want or bool(stale or self.note.paths)
         result["reordered"] = now != want and not (result["settings"] or result["added"] or result["removed"])
         if result["changed"] and not check_mode:
             if not self.installed:
@@ -152,16 +155,20 @@ class Firewall:
         for family, tool in ((4, "iptables-restore"), (6, "ip6tables-restore")):
             if now["rules%d" % family] != want["rules%d" % family] and (family == 4 or ipv6):
                 self.run([tool, "--test", "--noflush"], data=want["rules%d" % family])
+        noted = list(self.note.paths)
+        self.note.add(*sorted(FILES.values()))
         try:
             self.step(now, want, before, after, stale, on, was_on, ipv6)
-        except HostError:
+        except BaseException:
             for key, text in now.items():
                 self.write(key, text)
             # What was loaded before is loaded again, whatever state the failed step left behind.
             self.run(["ufw", "--force", "enable"] if was_on else ["ufw", "disable"], fail=False)
             if was_on:
                 self.run(["ufw", "reload"], fail=False)
+            self.note.write(noted)
             raise
+        self.note.clear()
 
     def step(self, now, want, before, after, stale, on, was_on, ipv6):
         # The rules go in first: whatever the policies become, those who shall get in are let in already.
@@ -182,7 +189,7 @@ class Firewall:
             reload = True
         if on and not was_on:
             self.run(["ufw", "--force", "enable"])
-        elif was_on and not on:
+        elif not on and (was_on or self.note.paths):
             self.run(["ufw", "disable"])
         elif on and reload:
             self.run(["ufw", "reload"])

@@ -83,6 +83,9 @@ options:
     description: Run once when any link was turned or any certificate replaced.
     type: str
     default: systemctl reload nginx.service
+  pending:
+    description: Name of the note for what is not yet taken over, as for M(botops.fleet.file_set).
+    type: str
 attributes:
   check_mode:
     support: full
@@ -141,6 +144,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._certificates import 
     remnants,
     set_aside,
 )
+from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
 
 def issue(module, certificate, wanted):
@@ -172,7 +176,7 @@ def issue(module, certificate, wanted):
 def converge(module):
     """Returns (actions, problems)."""
     params, actions, problems = module.params, [], []
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now, note = datetime.datetime.now(datetime.timezone.utc), Note(params["pending"])
     for certificate in params["certificates"]:
         lineage = "%s/live/%s" % (LETSENCRYPT, certificate["name"])
         link = os.path.join(params["links"], certificate["name"])
@@ -182,10 +186,12 @@ def converge(module):
         try:
             if reason:
                 if not module.check_mode:
+                    note.add(link)
                     issue(module, certificate, wanted)
                 actions.append("ask for a certificate for %s: %s" % (", ".join(certificate["names"]), reason))
             if not os.path.islink(link) or os.readlink(link) != lineage:
                 if not module.check_mode:
+                    note.add(link)
                     point(link, lineage)
                 actions.append("link %s to %s" % (link, lineage))
         except (Problem, OSError) as error:
@@ -194,6 +200,8 @@ def converge(module):
         status, out, err = module.run_command(shlex.split(params["reload_command"]))
         if status:
             problems.append("`%s` failed: %s" % (params["reload_command"], (err or out).strip()))
+        else:
+            note.clear()
     return actions, problems
 
 
@@ -234,6 +242,7 @@ def main():
             "links": {"type": "path", "default": "/etc/nginx/fleet/live"},
             "placeholders": {"type": "path", "default": "/etc/nginx/fleet/selfsigned"},
             "reload_command": {"type": "str", "default": "systemctl reload nginx.service"},
+            "pending": {"type": "str"},
         },
         supports_check_mode=True,
     )

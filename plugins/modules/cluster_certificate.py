@@ -87,6 +87,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.certificates import der, fields, pem
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import NODE_DB, WITNESS_DB
+from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
 AUTHORITY = "QNet CA"
 SERVER = "QNetd Cert"
@@ -173,6 +174,7 @@ def member(module):
         if digest(now) == digest(authority) and digest(database.certificate(MEMBER)) == digest(signed):
             module.exit_json(changed=False, authority_digest=digest(now), request="")
         if not module.check_mode:
+            Note("ha_cluster").add(NODE_DB)  # corosync-qdevice has yet to read it
             with tempfile.TemporaryDirectory() as directory:
                 for nickname, trust, text in ((AUTHORITY, "CT,c,c", authority), (MEMBER, "u,u,u", signed)):
                     path = os.path.join(directory, "certificate.pem")

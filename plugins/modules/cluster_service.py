@@ -46,6 +46,11 @@ options:
     description:
       - V(true) tells the cluster to leave its resources alone, V(false) to look after them again. Left out, it is not touched.
     type: bool
+  pending:
+    description:
+      - Name of the note of M(botops.fleet.file_set) and M(botops.fleet.cluster_certificate). A certificate noted there has the
+        effect of O(restart_qdevice). It is crossed out when the member runs as declared.
+    type: str
   wait_seconds:
     description: How long to wait for the members.
     type: int
@@ -91,6 +96,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import corosync
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import COROSYNC_CONF
+from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
+
+QDEVICE = "/etc/corosync/qdevice/"
 
 
 class Member:
@@ -238,6 +246,8 @@ def converge(module):
     units = member.units(*names)
     if member.stale:
         member.act("systemd reads its units again", "systemctl", "daemon-reload")
+    note = Note(p["pending"])
+    new_certificate = p["restart_qdevice"] or any(path.startswith(QDEVICE) for path in note.paths)
     keys, restarted = ([], False)
     if units["corosync"][0]:
         keys, restarted = member.agree(wanted)
@@ -251,7 +261,7 @@ def converge(module):
             member.act("%s starts at boot" % name, "systemctl", "enable", "--quiet", name + ".service")
         if not active:
             member.act("%s starts" % name, "systemctl", "start", name + ".service")
-        elif name == "corosync-qdevice" and (p["restart_qdevice"] or corosync.touches_qdevice(keys)):
+        elif name == "corosync-qdevice" and (new_certificate or corosync.touches_qdevice(keys)):
             member.act("corosync-qdevice restarts", "systemctl", "restart", name + ".service")
     if not module.check_mode:
         if member.actions or p["verify"]:
@@ -264,6 +274,8 @@ def converge(module):
             member.act("the cluster forgets %s" % name, "crm_node", "--force", "--remove", name)
     if p["maintenance"] is not None and (units["pacemaker"][0] or not module.check_mode):
         member.maintenance(p["maintenance"])
+    if not module.check_mode:
+        note.clear()
     module.exit_json(changed=bool(member.actions), actions=member.actions, differences=keys)
 
 
@@ -278,6 +290,7 @@ def main():
             "verify": {"type": "bool", "default": False},
             "forget": {"type": "bool", "default": False},
             "maintenance": {"type": "bool"},
+            "pending": {"type": "str"},
             "wait_seconds": {"type": "int", "default": 90},
         },
         supports_check_mode=True,

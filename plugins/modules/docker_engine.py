@@ -57,6 +57,9 @@ options:
       check:
         description: Command (no shell) that must succeed; if it does not, the unit is restarted.
         type: str
+  pending:
+    description: Name of the note of M(botops.fleet.file_set), crossed out when everything runs as declared.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -92,6 +95,7 @@ pending:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.botops.fleet.plugins.module_utils._docker.running import Engine
+from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
 
 def main():
@@ -109,6 +113,7 @@ def main():
             "allow_restart": {"type": "bool", "default": False},
             "ip_forward": {"type": "bool", "default": True},
             "units": {"type": "list", "elements": "dict", "default": [], "options": unit},
+            "pending": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -119,6 +124,8 @@ def main():
     work.converge()
     if module.params["ip_forward"]:
         work.forward()
+    if not module.check_mode:
+        Note(module.params["pending"]).clear()
     module.exit_json(changed=bool(work.actions), actions=work.actions, pending=work.pending)
 
 

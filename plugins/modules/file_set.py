@@ -12,7 +12,8 @@ description:
   - Brings every entry of a list to its declared content, owner and mode in one round trip, where a loop over
     C(ansible.builtin.template) needs two or three for each file.
   - Candidates are checked with their own O(files[].validate) first; when all are in place, O(check_command) judges the
-    whole. If anything fails, every path is put back exactly as it was and the task fails with the checker's words.
+    whole. If anything fails, or the run is told to end (SIGTERM, a lost connection), every path is put back exactly as it was,
+    directories included, and the task fails with the checker's words.
   - The accompanying action plugin renders O(files[].template) on the control node.
 options:
   files:
@@ -60,6 +61,16 @@ options:
       validate:
         description: Command that must accept the candidate; C(%s) is its path. Skipped in check mode if the command is not installed.
         type: str
+      settings:
+        description:
+          - For a file that knows no drop-in directory, the lines that shall be in it, as keys and values; all others stay.
+            A file that does not exist is left out.
+          - What a line was before is remembered on the host. A key that is no longer given gets its old line back.
+        type: dict
+      separator:
+        description: What stands between a key and its value in O(files[].settings).
+        type: str
+        default: " "
       keep:
         description: Leave the content of a file that exists alone.
         type: bool
@@ -70,6 +81,11 @@ options:
         default: false
   check_command:
     description: Command (no shell) that must accept the host's files once all are in place, for example C(nginx -t).
+    type: str
+  pending:
+    description:
+      - Name of a durable note on the host. A path is noted there before it is changed and stays until
+        M(botops.fleet.service_set) has made the services take it over, in this run or in the one after a run that died.
     type: str
   backup:
     description: Keep a copy of each replaced or removed file beside it, with a time stamp in its name. Never for secrets.
@@ -100,24 +116,44 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_paths:
-  description: Paths that were changed, or would be in check mode. What a handler's condition asks for.
+  description: Paths that were changed, or would be in check mode.
+  type: list
+  elements: str
+  returned: always
+pending_paths:
+  description: Those of O(pending) and RV(changed_paths) together, which services have still to take over.
   type: list
   elements: str
   returned: always
 """
 
+import json
 import os
+import re
 import shlex
 import shutil
+import signal
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.botops.fleet.plugins.module_utils import _conf_keys
+from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
+
+MEMORY = "/var/lib/botops/conf_keys.json"  # what the lines of `settings` were before
+NO_ATTRIBUTES = {
+    "mode": None, "owner": None, "group": None, "attributes": None,
+    "seuser": None, "serole": None, "setype": None, "selevel": None, "secontext": [None, None, None],
+}
 MODES = {"file": "0644", "directory": "0755"}
 
 
 class Refused(Exception):
     """A checker said no."""
+
+
+class Interrupted(BaseException):
+    """The run was told to end."""
 
 
 def text_of(spec):
@@ -138,6 +174,9 @@ class FileSet:
         self.diffs = []
         self.undo = []
         self.workdir = None
+        self.note = Note(module.params["pending"])
+        self.noted = list(self.note.paths)
+        self.memory = self.remembered = None
 
     # --- what is there, what is wanted
 
@@ -154,6 +193,8 @@ class FileSet:
 
     def wanted(self, spec, now):
         state = spec["state"]
+        if state == "file" and spec["settings"] is not None:
+            return state, self.with_settings(spec, now[1])
         if state == "file":
             content = text_of(spec)
             if now[0] == "file" and (spec["keep"] or content is None):
@@ -162,6 +203,28 @@ class FileSet:
         if state == "link":
             return state, spec["target"]
         return state, None
+
+    def with_settings(self, spec, content):
+        if self.memory is None:
+            self.memory = json.loads((self.current(MEMORY)[1] or b"{}").decode())
+        text, self.remembered = _conf_keys.converge(
+            content.decode("utf-8", "surrogateescape"), spec["settings"], spec["separator"], self.memory.get(spec["path"], {})
+        )
+        return text.encode("utf-8", "surrogateescape")
+
+    def memorize(self, path):
+        """Before the file changes: a run that dies in between can still be undone."""
+        known = self.memory.get(path, {})
+        if self.remembered == known:
+            return
+        self.memory[path] = self.remembered
+        if not self.remembered:
+            del self.memory[path]
+        now = self.current(MEMORY)
+        self.make_directory(os.path.dirname(MEMORY))
+        self.remember(MEMORY, now)
+        text = json.dumps(self.memory, indent=1, sort_keys=True) + "\n"
+        self.replace_file(MEMORY, text.encode(), {"mode": None if now[0] == "file" else "0644"}, now)
 
     def undeclared(self):
         """Entries that remove what lies in purged directories and is not declared. Taken for secrets: who knows what they hold."""
@@ -177,6 +240,8 @@ class FileSet:
     def apply(self, spec):
         path = spec["path"]
         now = self.current(path)
+        if now[0] == "absent" and spec["settings"] is not None:
+            return
         want = self.wanted(spec, now)
         if now[0] == "directory" and want[0] in ("file", "link"):
             raise Refused("%s is a directory where a %s was declared; move it away first" % (path, want[0]))
@@ -193,6 +258,11 @@ class FileSet:
         self.diffs.append(self.diff(spec, now, want, touched, attributes))
         if self.module.check_mode:
             return
+        self.note.add(path)
+        if different and spec["settings"] is not None:
+            self.memorize(path)
+        if want[0] == "directory":
+            self.make_directory(os.path.dirname(path))
         self.remember(path, now)
         if different:
             self.write(spec, now, want, attributes)
@@ -209,11 +279,7 @@ class FileSet:
                 owner, group = spec["owner"], spec["group"]
         else:
             owner, group = spec["owner"], spec["group"]
-        return {
-            "path": spec["path"], "mode": mode, "owner": owner, "group": group,
-            "seuser": None, "serole": None, "setype": None, "selevel": None, "secontext": [None, None, None],
-            "attributes": None,
-        }
+        return {**NO_ATTRIBUTES, "path": spec["path"], "mode": mode, "owner": owner, "group": group}
 
     def attributes_differ(self, path, wanted):
         info = os.lstat(path)
@@ -262,6 +328,16 @@ class FileSet:
         info = os.lstat(path) if now[0] == "directory" else None
         self.undo.append((path, now, saved, info))
 
+    def make_directory(self, path):
+        """With its parents, each of which would be taken away again."""
+        missing = []
+        while path and not os.path.isdir(path):
+            missing.append(path)
+            path = os.path.dirname(path)
+        for path in reversed(missing):
+            self.remember(path, ("absent", None))
+            os.mkdir(path, 0o755)
+
     def write(self, spec, now, want, attributes):
         path = spec["path"]
         if want[0] == "absent":
@@ -276,7 +352,7 @@ class FileSet:
         elif want[0] == "directory":
             if now[0] != "absent":
                 raise Refused("%s exists and is a %s, not a directory; move it away first" % (path, now[0]))
-            os.makedirs(path)
+            os.mkdir(path)
         elif want[0] == "link":
             if now[0] == "file":
                 self.keep_copy(spec, now)
@@ -303,7 +379,7 @@ class FileSet:
                 info = os.stat(path)
                 os.chown(temporary, info.st_uid, info.st_gid)
                 os.chmod(temporary, info.st_mode & 0o7777)
-            self.module.set_fs_attributes_if_different(dict(attributes, path=temporary), False)
+            self.module.set_fs_attributes_if_different({**NO_ATTRIBUTES, **attributes, "path": temporary}, False)
             os.replace(temporary, path)
         except BaseException:
             if os.path.exists(temporary):
@@ -311,27 +387,42 @@ class FileSet:
             raise
 
     def restore(self):
-        for path, (kind, value), saved, info in reversed(self.undo):
-            if kind == "file":
-                # A rename across file systems would lose owner and mode: copy beside, then rename.
-                temporary = "%s.%s.old" % (path, os.getpid())
-                shutil.copy2(saved, temporary)
-                kept = os.stat(saved)
-                os.chown(temporary, kept.st_uid, kept.st_gid)
-                os.replace(temporary, path)
-            elif kind == "link":
-                if os.path.lexists(path):
-                    os.unlink(path)
-                os.symlink(value, path)
-            elif kind == "directory":
-                if not os.path.isdir(path):
-                    os.mkdir(path)
-                os.chown(path, info.st_uid, info.st_gid)
-                os.chmod(path, info.st_mode & 0o7777)
-            elif os.path.islink(path) or os.path.isfile(path):
+        """Everything as it was; what cannot be put back is named and hinders nothing else."""
+        left = []
+        for step in reversed(self.undo):
+            try:
+                self.put_back(*step)
+            except OSError as error:
+                left.append("%s (%s)" % (step[0], error.strerror))
+        if left:
+            # What changed for good still has to be taken over.
+            return " These could not be put back: %s." % ", ".join(left)
+        self.note.write(self.noted)
+        return ""
+
+    @staticmethod
+    def put_back(path, now, saved, info):
+        kind, value = now
+        if kind == "file":
+            # A rename across file systems would lose owner and mode: copy beside, then rename.
+            temporary = "%s.%s.old" % (path, os.getpid())
+            shutil.copy2(saved, temporary)
+            kept = os.stat(saved)
+            os.chown(temporary, kept.st_uid, kept.st_gid)
+            os.replace(temporary, path)
+        elif kind == "link":
+            if os.path.lexists(path):
                 os.unlink(path)
-            elif os.path.isdir(path):
-                os.rmdir(path)
+            os.symlink(value, path)
+        elif kind == "directory":
+            if not os.path.isdir(path):
+                os.mkdir(path)
+            os.chown(path, info.st_uid, info.st_gid)
+            os.chmod(path, info.st_mode & 0o7777)
+        elif os.path.islink(path) or os.path.isfile(path):
+            os.unlink(path)
+        elif os.path.isdir(path):
+            os.rmdir(path)
 
     # --- checking
 
@@ -401,7 +492,14 @@ class Module(AnsibleModule):
         self.log("Invoked for %s" % ", ".join(spec["path"] for spec in self.params["files"]))
 
 
+def interrupt(number, _frame):
+    raise Interrupted(signal.Signals(number).name)
+
+
 def run(module):
+    # A lost connection arrives as SIGHUP; both end a module in the middle of its work otherwise.
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, interrupt)
     file_set = FileSet(module)
     try:
         for spec in module.params["files"]:
@@ -409,16 +507,24 @@ def run(module):
         for spec in file_set.undeclared():
             file_set.apply(spec)
         file_set.check_whole()
-    except (Refused, OSError) as error:
-        file_set.restore()
-        module.fail_json(msg=str(error), changed_paths=[])
-    except SystemExit:  # fail_json from a helper: put everything back before it leaves
-        file_set.restore()
-        raise
+    except BaseException as error:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        left = file_set.restore()
+        if isinstance(error, SystemExit):  # fail_json from a helper has spoken already
+            raise
+        said = str(error)
+        if isinstance(error, Interrupted):
+            said = "The run was ended by %s, so the old files were put back." % error
+        elif not isinstance(error, (Refused, OSError)):
+            said = "%s: %s; the old files were put back." % (type(error).__name__, error)
+        module.fail_json(msg=said + left, changed_paths=[], pending_paths=file_set.note.paths)
     finally:
         if file_set.workdir:
             shutil.rmtree(file_set.workdir, ignore_errors=True)
-    result = {"changed": bool(file_set.changed_paths), "changed_paths": file_set.changed_paths}
+    changed = file_set.changed_paths
+    pending = file_set.note.paths + [path for path in changed if path not in file_set.note.paths]
+    result = {"changed": bool(changed), "changed_paths": changed, "pending_paths": pending}
     if module._diff:
         result["diff"] = file_set.diffs
     module.exit_json(**result)
@@ -443,17 +549,23 @@ def main():
                     "group": {"type": "str"},
                     "mode": {"type": "str"},
                     "validate": {"type": "str"},
+                    "settings": {"type": "dict"},
+                    "separator": {"type": "str", "default": " "},
                     "keep": {"type": "bool", "default": False},
                     "purge": {"type": "bool", "default": False},
                 },
                 "required_if": [("state", "link", ["target"])],
-                "mutually_exclusive": [("content", "secret_content")],
+                "mutually_exclusive": [("content", "secret_content", "settings")],
             },
             "check_command": {"type": "str"},
+            "pending": {"type": "str"},
             "backup": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
+    for spec in module.params["files"]:
+        if spec["mode"] is not None and not re.fullmatch("[0-7]{3,4}", spec["mode"]):
+            module.fail_json(msg="%s: mode is %r; write it as octal digits in quotes, such as '0644'." % (spec["path"], spec["mode"]))
     run(module)
 
 

@@ -29,6 +29,20 @@ options:
       unit:
         description: systemd units and the ActiveState each must have, for example V(active).
         type: dict
+      current:
+        description:
+          - Units and the files or directories that each reads. A unit that runs must have been started or reloaded after the newest
+            of them was written, or else works with something older than what lies there.
+        type: dict
+      workers:
+        description: Units of O(checks[].current) that answer a reload with new worker processes; the workers' age counts then.
+        type: list
+        elements: str
+        default: []
+      pending:
+        description: Names of notes of M(botops.fleet.file_set) that must be empty.
+        type: list
+        elements: str
       sshd:
         description: Keywords of C(sshd -T) and the value each must have. Lower case.
         type: dict
@@ -125,20 +139,56 @@ import urllib.error
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-KINDS = ("unit", "sshd", "listening", "url", "certificate", "mode", "command")
+from ansible_collections.botops.fleet.plugins.module_utils import _units
+from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
+
+KINDS = ("unit", "current", "pending", "sshd", "listening", "url", "certificate", "mode", "command")
 # States in /proc/net/tcp and /proc/net/udp.
 TCP_LISTEN = "0A"
 UDP_OPEN = "07"
 
 
 def run(module, *argv):
-    status, out, err = module.run_command(list(argv))
+    # A program that is missing is an answer, too.
+    try:
+        status, out, err = module.run_command(list(argv), handle_exceptions=False)
+    except OSError as error:
+        status, out, err = 127, "", "%s: %s" % (argv[0], error.strerror)
     return status, out, (err or out).strip().splitlines()[-1:] or [""]
 
 
 def unit(module, wanted, spec):
     found = {name: run(module, "systemctl", "show", "-P", "ActiveState", name)[1].strip() or "unknown" for name in wanted}
     return compare(wanted, found)
+
+
+def current(module, wanted, spec):
+    old = []
+    for name, paths in sorted(wanted.items()):
+        written, path = _units.newest(paths)
+        _status, out, _last = run(module, "systemctl", "show", "--property=ActiveState,MainPID", name)
+        now = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        if now.get("ActiveState") != "active":
+            continue  # will read them when it starts
+        pid = int(now.get("MainPID") or 0)
+        if name in spec["workers"]:
+            taken = max(_units.children(pid).values(), default=0) + _units.boot_time()
+        else:
+            argv = ["busctl", "--json=short", "get-property", "org.freedesktop.systemd1", _units.object_path(name)]
+            status, out, last = run(module, *argv, "org.freedesktop.systemd1.Service", "ExecReload")
+            if status:
+                return False, "the age of %s" % name, last[0]
+            taken = max(_units.reloaded_at(out), _units.started(pid) + _units.boot_time())
+        # The clocks of files and of processes tick in hundredths.
+        if written > taken + 0.02:
+            old.append("%s still works with what was there before %s was written" % (name, path))
+    expected = "started or reloaded since the newest file of each: %s" % ", ".join(sorted(wanted))
+    return not old, expected, "; ".join(old) or "so they are"
+
+
+def pending(module, wanted, spec):
+    left = ["%s: %s" % (name, ", ".join(Note(name).paths)) for name in wanted if Note(name).paths]
+    return not left, "nothing that was changed waits to be taken over", "; ".join(left) or "nothing waits"
 
 
 def sshd(module, wanted, spec):
@@ -239,6 +289,9 @@ def main():
                     "id": {"type": "str", "required": True},
                     "title": {"type": "str", "required": True},
                     "unit": {"type": "dict"},
+                    "current": {"type": "dict"},
+                    "workers": {"type": "list", "elements": "str", "default": []},
+                    "pending": {"type": "list", "elements": "str"},
                     "sshd": {"type": "dict"},
                     "listening": {"type": "list", "elements": "str"},
                     "url": {"type": "str"},

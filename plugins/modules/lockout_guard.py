@@ -31,6 +31,11 @@ options:
     type: list
     elements: str
     default: []
+  holder:
+    description:
+      - With V(disarmed), the RV(holder) that arming returned. Only the run that armed the guard last may disarm it, so that of two
+        runs that meet neither takes the other's guard away.
+    type: str
   seconds:
     description: With V(armed), how long to wait for the confirmation.
     type: int
@@ -44,7 +49,7 @@ attributes:
     description: The guard leaves nothing behind that could be compared.
   idempotent:
     support: full
-    description: Arming an armed guard keeps the oldest copies and starts the time anew.
+    description: Arming an armed guard keeps the oldest copies, starts the time anew and makes this run the one that confirms.
 author:
   - botops.fleet contributors (@botops)
 """
@@ -54,9 +59,31 @@ EXAMPLES = r"""
   botops.fleet.lockout_guard:
     state: armed
     paths: [/etc/ssh/sshd_config.d/00-botops.conf]
+  register: guard
+
+- name: Confirm, after the connection was made anew
+  botops.fleet.lockout_guard:
+    state: disarmed
+    holder: "{{ guard.holder }}"
 """
 
 RETURN = r"""
+armed:
+  description: Whether a rollback is waiting, left by a run that died or held by one that is at work.
+  type: bool
+  returned: when inspected
+fired:
+  description: Whether the rollback has put the old files back since it was armed.
+  type: bool
+  returned: when disarmed
+holder:
+  description: Names the run that armed the guard.
+  type: str
+  returned: when armed
+taken_over:
+  description: Whether another run has armed the guard since; that run confirms for both.
+  type: bool
+  returned: when disarmed
 connection:
   description: The SSH connection in use, or none where the host is reached in another way.
   type: dict
@@ -94,7 +121,7 @@ short_moduli:
   type: bool
   returned: when inspected
 was_armed:
-  description: Whether a rollback was waiting. False after it has fired.
+  description: Whether a rollback was waiting.
   type: bool
   returned: when armed or disarmed
 """
@@ -105,14 +132,17 @@ import os
 import pwd
 import shutil
 import time
+import uuid
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.botops.fleet.plugins.module_utils import _guard
+from ansible_collections.botops.fleet.plugins.module_utils import _guard, _units
 
 SAVED = os.path.join(_guard.HOME, "saved")
 MANIFEST = os.path.join(_guard.HOME, "manifest.json")
 SCRIPT = os.path.join(_guard.HOME, "restore.sh")
+HOLDER = os.path.join(_guard.HOME, "holder")
+FIRED = os.path.join(_guard.HOME, "fired")
 UNITS = "/etc/systemd/system"
 
 
@@ -150,18 +180,15 @@ def inspected(module):
     found = _guard.connection(ancestors())
     resting = []
     if params["units"]:
-        argv = ["systemctl", "show", "--property=Id,LoadState,ActiveState,UnitFileState,ConditionResult"] + params["units"]
-        _status, out, _err = module.run_command(argv)
-        for text in out.strip().split("\n\n"):
-            unit = dict(line.partition("=")[::2] for line in text.splitlines())
-            # A unit whose condition does not hold (chrony without the right to set the clock) rests rightly.
-            unmet = unit.get("ConditionResult") == "no" and unit.get("UnitFileState") == "enabled"
+        _status, out, _err = module.run_command(["systemctl", "show", "--property=" + _units.PROPERTIES] + params["units"])
+        for name, unit in _units.blocks(out).items():
             asleep = unit.get("ActiveState") != "active" or unit.get("UnitFileState") not in ("enabled", "static")
-            if unit.get("LoadState") == "loaded" and asleep and not unmet:
-                resting.append(unit["Id"])
+            if unit.get("LoadState") == "loaded" and asleep and not _units.at_rest(unit):
+                resting.append(name)
     container, _out, _err = module.run_command(["systemd-detect-virt", "--container", "--quiet"])
     moduli = [line.split() for line in read("/etc/ssh/moduli").splitlines() if line[:1].isdigit()]
     return {
+        "armed": os.path.exists(SCRIPT),
         "connection": found,
         "groups": groups_of(found["user"]) if found else [],
         "os": {"id": os_release.get("ID", ""), "version": os_release.get("VERSION_ID", "")},
@@ -213,34 +240,54 @@ def armed(module):
             os.chown(target, info.st_uid, info.st_gid)
         state["entries"].append(entry)
         known.add(path)
+    holder = uuid.uuid4().hex
     texts = {
         MANIFEST: json.dumps(state, indent=1),
-        SCRIPT: _guard.restore_script(state["entries"], state["firewall"]),
+        HOLDER: holder,
         "%s/%s.service" % (UNITS, _guard.UNIT): _guard.SERVICE % {"home": _guard.HOME},
         "%s/%s.timer" % (UNITS, _guard.UNIT): _guard.TIMER % {"seconds": module.params["seconds"], "unit": _guard.UNIT},
+        # Last: its presence says that the guard is armed.
+        SCRIPT: _guard.restore_script(state["entries"], state["firewall"]),
     }
     for path, text in texts.items():
-        with open(path, "w", encoding="utf-8") as handle:
-            handle.write(text)
+        write(path, text)
+    if os.path.exists(FIRED):
+        os.unlink(FIRED)
     command(module, "systemctl", "daemon-reload")
     command(module, "systemctl", "enable", "--quiet", _guard.UNIT + ".service")
     command(module, "systemctl", "restart", _guard.UNIT + ".timer")
-    return was_armed
+    return {"was_armed": was_armed, "holder": holder}
+
+
+def write(path, text):
+    """Whole or not at all, whenever the run ends."""
+    with open(path + ".new", "w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(path + ".new", path)
 
 
 def disarmed(module):
+    holder = module.params["holder"]
+    if running(module) or os.path.exists(FIRED):
+        # It has fired, or has just begun; nothing may interrupt it.
+        return {"was_armed": False, "fired": True, "taken_over": False}
+    if holder and os.path.exists(HOLDER) and read(HOLDER) != holder:
+        return {"was_armed": True, "fired": False, "taken_over": True}
     was_armed = os.path.exists(SCRIPT)
     module.run_command(["systemctl", "stop", _guard.UNIT + ".timer"])
     if running(module):
-        return False  # it has just begun; nothing may interrupt it
-    was_armed = was_armed and os.path.exists(SCRIPT)
+        return {"was_armed": False, "fired": True, "taken_over": False}
     if was_armed:
+        # First what fires, then what it needs: ended in between, the guard is found armed by the next run.
         module.run_command(["systemctl", "disable", "--quiet", _guard.UNIT + ".service"])
         for suffix in ("service", "timer"):
-            os.unlink("%s/%s.%s" % (UNITS, _guard.UNIT, suffix))
+            if os.path.exists("%s/%s.%s" % (UNITS, _guard.UNIT, suffix)):
+                os.unlink("%s/%s.%s" % (UNITS, _guard.UNIT, suffix))
         module.run_command(["systemctl", "daemon-reload"])
     shutil.rmtree(_guard.HOME, ignore_errors=True)
-    return was_armed
+    return {"was_armed": was_armed, "fired": False, "taken_over": False}
 
 
 def main():
@@ -250,6 +297,7 @@ def main():
             "paths": {"type": "list", "elements": "path", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},
             "seconds": {"type": "int", "default": 180},
+            "holder": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -259,7 +307,7 @@ def main():
     if module.check_mode:
         module.exit_json(changed=False, was_armed=os.path.exists(SCRIPT))
     # The guard is gone again when the play is over: it is no change to the host.
-    module.exit_json(changed=False, was_armed={"armed": armed, "disarmed": disarmed}[state](module))
+    module.exit_json(changed=False, **{"armed": armed, "disarmed": disarmed}[state](module))
 
 
 if __name__ == "__main__":

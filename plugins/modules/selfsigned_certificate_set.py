@@ -46,6 +46,9 @@ options:
     description: Where the links live.
     type: path
     default: /etc/nginx/fleet/live
+  pending:
+    description: Name of the note for what is not yet taken over, as for M(botops.fleet.file_set).
+    type: str
 attributes:
   check_mode:
     support: full
@@ -90,6 +93,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._certificates import 
     remove,
     selfsigned_reason,
 )
+from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
 
 def make(module, certificate, target, days):
@@ -118,7 +122,7 @@ def make(module, certificate, target, days):
 
 
 def converge(module):
-    params, actions = module.params, []
+    params, actions, note = module.params, [], Note(module.params["pending"])
     now = datetime.datetime.now(datetime.timezone.utc)
     if not module.check_mode and params["certificates"]:
         for path in (params["directory"], params["links"]):
@@ -133,10 +137,12 @@ def converge(module):
         if reason:
             actions.append("make a self-signed certificate for %s: %s" % (", ".join(certificate["names"]), reason))
             if not module.check_mode:
+                note.add(target)
                 make(module, certificate, target, params["days"])
         if not os.path.islink(link) or os.readlink(link) != target:
             actions.append("link %s to %s" % (link, target))
             if not module.check_mode:
+                note.add(link)
                 point(link, target)
     declared = {certificate["name"] for certificate in params["certificates"]}
     for path in (params["directory"], params["links"]):
@@ -163,6 +169,7 @@ def main():
             "days": {"type": "int", "default": 365},
             "directory": {"type": "path", "default": "/etc/nginx/fleet/selfsigned"},
             "links": {"type": "path", "default": "/etc/nginx/fleet/live"},
+            "pending": {"type": "str"},
         },
         supports_check_mode=True,
     )

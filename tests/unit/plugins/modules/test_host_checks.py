@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import os
 import pathlib
 import socket
 import subprocess
@@ -21,6 +22,7 @@ def look(**check):
         text=True,
         capture_output=True,
         check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
     )
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -59,6 +61,17 @@ def test_command_and_match():
     assert verdict(command=["echo", "Status: active"], match="^Status: active$")["passed"]
     assert not verdict(command=["echo", "Status: inactive"], match="^Status: active$")["passed"]
     assert "ended with" in verdict(command=["false"])["actual"]
+
+
+def test_a_program_that_is_missing_is_a_failed_check():
+    missing = verdict(command=["/no/such/program"])
+    assert not missing["passed"] and "No such file" in missing["actual"]
+    answer = look(unit={"x.service": "active"})
+    assert answer["failed_checks"] == ["x"]
+
+
+def test_what_waits_to_be_taken_over_is_named():
+    assert verdict(pending=["no-such-note"])["passed"]
 
 
 def test_listening_ignores_loopback_and_sees_the_rest():

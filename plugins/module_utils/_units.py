@@ -1,0 +1,103 @@
+# Copyright (c) botops.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What has to be done to a systemd unit so that it runs as declared and with the files that are there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+
+PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,MainPID,NeedDaemonReload,ConditionResult,ConditionTimestampMonotonic"
+EVERYTHING = "/"  # a note that was torn
+
+
+def blocks(text):
+    """{unit: properties} of `systemctl show` for several units."""
+    found = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.strip().split("\n\n")]
+    return {unit["Id"]: unit for unit in found if "Id" in unit}
+
+
+def touched(patterns, pending):
+    """Whether any of the `pending` paths is one of those that `patterns` match from their beginning."""
+    return bool(patterns) and any(path == EVERYTHING or re.match(pattern, path) for path in pending for pattern in patterns)
+
+
+def at_rest(now):
+    """Enabled, and its condition keeps it from starting (chrony where the clock cannot be set): as good as it gets."""
+    # "no" is also what systemd says of a unit that nobody ever tried to start.
+    tried = now.get("ConditionTimestampMonotonic", "0") != "0"
+    return tried and now.get("ConditionResult") == "no" and now.get("UnitFileState") == "enabled"
+
+
+def steps(spec, now, pending):
+    """The verbs of systemctl that bring the unit from `now` to what `spec` declares, in order."""
+    active = now.get("ActiveState") in ("active", "reloading", "activating")
+    verbs = []
+    if spec["enabled"] is not None:
+        enabled = now.get("UnitFileState") in ("enabled", "static", "alias", "generated", "indirect")
+        if spec["enabled"] != enabled and now.get("UnitFileState") != "static":
+            verbs.append("enable" if spec["enabled"] else "disable")
+    if spec["state"] == "stopped":
+        return verbs + (["stop"] if active else [])
+    if touched(spec["restart_on"], pending) and (active or spec["state"] == "started"):
+        return verbs + ["restart"]
+    if touched(spec["reload_on"], pending) and active:
+        return verbs + ["reload"]
+    if spec["state"] == "started" and not active and not at_rest(now):
+        return verbs + ["start"]
+    return verbs
+
+
+def started(pid):
+    """When a process began, in seconds since boot and 0 where it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as handle:
+            # The name in brackets may hold spaces; behind it, the start is the twentieth word.
+            return int(handle.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def children(pid):
+    """{pid: start} of the processes that `pid` itself started."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as handle:
+                    parent = int(handle.read().rpartition(")")[2].split()[1])
+            except (OSError, IndexError, ValueError):
+                continue
+            if parent == pid:
+                found[int(name)] = started(int(name))
+    return found
+
+
+def boot_time():
+    """Unix time at which the machine's monotonic clock was zero."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def object_path(name):
+    """The unit's object on the bus of systemd."""
+    return "/org/freedesktop/systemd1/unit/" + "".join(
+        char if char.isalnum() and char.isascii() else "_%02x" % ord(char) for char in name
+    )
+
+
+def reloaded_at(answer):
+    """Unix time of the last reload, from the property ExecReload as `busctl --json=short` shows it; 0 where there was none."""
+    return max([entry[3] for entry in json.loads(answer)["data"]] or [0]) / 1e6
+
+
+def newest(paths):
+    """(mtime, path) of the newest file at or below `paths`; (0, "") where there is none."""
+    found = [(0, "")]
+    for top in paths:
+        for directory, _directories, names in os.walk(top):
+            found += [(os.path.getmtime(path), path) for path in (os.path.join(directory, name) for name in names) if os.path.exists(path)]
+        if os.path.isfile(top):
+            found.append((os.path.getmtime(top), top))
+    return max(found)
