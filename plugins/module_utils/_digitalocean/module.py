@@ -11,7 +11,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.botops.fleet.plugins.module_utils._cloud import DIGITALOCEAN_API, DIGITALOCEAN_ENDPOINT, DIGITALOCEAN_TOKEN
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.client import Client
-from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Failure, converge, several
+from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Failure, converge, is_not_yet, not_yet, several
 
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
 UUID = re.compile(r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")
@@ -134,6 +134,8 @@ class DigitalOcean(Adapter):
 
     def reference(self, option, value, path, many, is_id, **query):
         """The item that `value` (an id or a name) means. In check mode something that is not there yet is None."""
+        if self.check_mode and is_not_yet(value):
+            return None
         items = self.client.cached(path, many, **query)
         matches = [item for item in items if str(item["id"]) == str(value)] if is_id(str(value)) else []
         matches = matches or [item for item in items if item["name"] == value]
@@ -147,7 +149,7 @@ class DigitalOcean(Adapter):
         raise Failure("%s: there is no %s with the name or id %r in this account." % (option, many.replace("_", " ")[:-1], value))
 
     def droplet(self, option, value):
-        if str(value).isdigit():
+        if str(value).isdigit() or is_not_yet(value):
             return self.reference(option, value, "/v2/droplets", "droplets", str.isdigit)
         return self.reference(option, value, "/v2/droplets", "droplets", str.isdigit, name=value)
 
@@ -156,7 +158,7 @@ class DigitalOcean(Adapter):
         if values is None:
             return None
         found = [(value, self.droplet(option, value)) for value in values]
-        return sorted({item["id"] if item else "(%s, not there yet)" % value for value, item in found}, key=str)
+        return sorted({item["id"] if item else not_yet(value) for value, item in found}, key=str)
 
     def vpc(self, option, value):
         return self.reference(option, value, "/v2/vpcs", "vpcs", UUID.match)

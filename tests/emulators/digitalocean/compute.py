@@ -364,7 +364,10 @@ def get_droplet(emulator, request, droplet_id):
 
 
 def remove_droplet(emulator, droplet):
+    from .network import leave_vpc
+
     del emulator.table("droplets")[droplet["id"]]
+    leave_vpc(emulator, f"do:droplet:{droplet['id']}", droplet)
     private = emulator.table("private").pop(droplet["id"])
     emulator.table("fragments").pop(droplet["id"], None)
     for firewall in emulator.table("firewalls").values():

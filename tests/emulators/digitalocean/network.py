@@ -95,7 +95,15 @@ route("PUT", "/v2/vpcs/{identity}")(change_vpc)
 route("PATCH", "/v2/vpcs/{identity}")(change_vpc)
 
 
+def leave_vpc(emulator, urn, resource):
+    """What was deleted stays a member of its network for a while, as it does at the vendor's."""
+    leaving = emulator.table("leaving")
+    leaving[urn] = (resource["vpc_uuid"], {"urn": urn, "name": resource["name"], "created_at": resource["created_at"]})
+    emulator.later(lambda: leaving.pop(urn))
+
+
 def vpc_members(emulator, identity):
+    yield from (member for vpc, member in emulator.table("leaving").values() if vpc == identity)
     for droplet in emulator.table("droplets").values():
         if droplet["vpc_uuid"] == identity:
             yield {"urn": f"do:droplet:{droplet['id']}", "name": droplet["name"], "created_at": droplet["created_at"]}
@@ -466,6 +474,8 @@ HEALTH_CHECK = {
     "healthy_threshold": 3,
     "unhealthy_threshold": 5,
 }
+# What a load balancer has only where it was given.
+EXTRAS = ("glb_settings", "target_load_balancer_ids")
 FLAGS = (
     "redirect_http_to_https",
     "enable_proxy_protocol",
@@ -509,7 +519,7 @@ def balancer_from(emulator, body):
         "size": "lb-small",
         "type": body.get("type", "REGIONAL"),
         "network": body.get("network", "EXTERNAL"),
-        "network_stack": "IPV4",
+        "network_stack": body.get("network_stack", "IPV4"),
         "forwarding_rules": [{"certificate_id": "", "tls_passthrough": False, **{k: v for k, v in rule.items() if v is not None}} for rule in rules],
         "health_check": check,
         "sticky_sessions": body.get("sticky_sessions") or {"type": "none"},
@@ -519,6 +529,7 @@ def balancer_from(emulator, body):
         "domains": body.get("domains", []),
         "project_id": body.get("project_id", ""),
         **{flag: bool(body.get(flag)) for flag in FLAGS},
+        **{name: body[name] for name in EXTRAS if name in body},
     }
 
 
@@ -552,12 +563,14 @@ def get_balancer(emulator, request, identity):
 @route("PUT", "/v2/load_balancers/{identity}")
 def replace_balancer(emulator, request, identity):
     balancer = found(emulator.table("load_balancers"), identity)
+    for name in EXTRAS:
+        balancer.pop(name, None)
     balancer.update(balancer_from(emulator, request.body))
     return 200, {"load_balancer": balancer}
 
 
 @route("DELETE", "/v2/load_balancers/{identity}")
 def delete_balancer(emulator, request, identity):
-    found(emulator.table("load_balancers"), identity)
+    leave_vpc(emulator, f"do:loadbalancer:{identity}", found(emulator.table("load_balancers"), identity))
     del emulator.table("load_balancers")[identity]
     return 204, None
