@@ -145,7 +145,7 @@ class Droplet(DigitalOcean):
         owner = self.params["owner_tag"]
         if not owner:
             return named
-        owned = [raw for raw in named if owner in raw["tags"]]
+        owned = [raw for raw in named if owner in (raw["tags"] or [])]
         if named and not owned and self.params["state"] == "present":
             raise Failure(
                 "%s exists (%s) but does not carry the tag %s, so it is not this fleet's. Tag it to adopt it, or choose another name."
@@ -161,7 +161,7 @@ class Droplet(DigitalOcean):
             if params["state"] == "present":
                 raise Failure("id: there is no droplet %s. Leave id out to have one created." % params["id"]) from None
             return []
-        if params["owner_tag"] and params["owner_tag"] not in raw["tags"]:
+        if params["owner_tag"] and params["owner_tag"] not in (raw["tags"] or []):
             raise Failure(
                 "id: droplet %s is %s, which does not carry the tag %s (owner_tag), so it is not this fleet's. Give the id of one that does, or "
                 "tag it to adopt it. Nothing was changed." % (params["id"], raw["name"], params["owner_tag"])
@@ -186,7 +186,7 @@ class Droplet(DigitalOcean):
 
     def current(self, raw):
         params = self.params
-        image = raw["image"]
+        image = raw.get("image") or {}
         wanted_image = str(params["image"]) if params["image"] is not None else None
         have = {
             "name": raw["name"],
@@ -197,9 +197,9 @@ class Droplet(DigitalOcean):
             if wanted_image in (image.get("slug"), str(image.get("id")), image.get("name"))
             else image.get("slug") or image.get("name"),
             "vpc_uuid": raw.get("vpc_uuid"),
-            "tags": unordered(raw["tags"]),
-            "monitoring": "monitoring" in raw["features"],
-            "ipv6": "ipv6" in raw["features"],
+            "tags": unordered(raw.get("tags")),
+            "monitoring": "monitoring" in (raw.get("features") or []),
+            "ipv6": "ipv6" in (raw.get("features") or []),
             "power_state": "stopped" if raw["status"] == "off" else "running",
         }
         if params["backups"] is not None:
@@ -207,7 +207,7 @@ class Droplet(DigitalOcean):
         return have
 
     def _policy(self, raw):
-        if "backups" not in raw["features"]:
+        if "backups" not in (raw.get("features") or []):
             return {"enabled": False}
         policy = self.client.get("%s/%d/backups/policy" % (self.path, raw["id"]), "reading the backup policy")["policy"]
         if not policy.get("backup_enabled", True):
@@ -219,7 +219,7 @@ class Droplet(DigitalOcean):
         params = self.params
         tags = params["tags"]
         if params["owner_tag"]:
-            tags = list(tags if tags is not None else (raw["tags"] if raw else [])) + [params["owner_tag"]]
+            tags = list(tags if tags is not None else (raw["tags"] or [] if raw else [])) + [params["owner_tag"]]
         vpc = self.vpc("vpc", params["vpc"]) if params["vpc"] else None
         placeholder = not_yet(params["vpc"]) if params["vpc"] else None
         policy = backup_policy(params["backups"], params["backup_policy"])

@@ -42,9 +42,25 @@ def client_of(module):
     return Client(module.params["api_token"], module.params["api_endpoint"], module.params["api_timeout"], log=module.debug)
 
 
+class Module(AnsibleModule):
+    """A module that keeps what its adapter calls secret out of the journal, of results and of messages."""
+
+    def __init__(self, adapter_class, **kwargs):
+        self.adapter_class = adapter_class
+        super().__init__(**kwargs)
+        self._hide()
+
+    def _hide(self):
+        self.no_log_values.update(self.adapter_class.secret_values(self.params))
+
+    def _log_invocation(self):
+        self._hide()  # the arguments go to the journal before anybody else has seen them
+        super()._log_invocation()
+
+
 def run(adapter_class, argument_spec, **constraints):
     """`main()` of every module: build, converge, leave. The only place that ends the process."""
-    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **constraints)
+    module = Module(adapter_class, argument_spec=argument_spec, supports_check_mode=True, **constraints)
     adapter = None
     try:
         if module.params["wait_timeout"] < 1 or module.params["api_timeout"] < 1:
@@ -95,6 +111,11 @@ class DigitalOcean(Adapter):
     path = None  # "/v2/vpcs"
     many = None  # "vpcs", the listing's key
     one = None  # "vpc", the key of a single one
+
+    @staticmethod
+    def secret_values(params):
+        """Values inside of free-form options that must appear nowhere."""
+        return ()
 
     # --- the common case of the life cycle
 
