@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Types a role's variables by its argument specification and asks its pure checks; runs on the control node, at no round trip.
 
-    botops.fleet.preflight: {role: nginx}                          types and checks; `typed` holds the values, without the role's prefix
+    botops.fleet.preflight: {role: nginx}                            types and checks; `typed` holds the values, without the role's prefix
+    botops.fleet.preflight: {role: nginx, checks: false}             types alone: a removal is not kept from taking away what makes no sense
     botops.fleet.preflight: {role: hardening_connection, values: …}  checks of what was found on hosts
 """
 
@@ -27,7 +28,7 @@ def load_options(role):
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("role", "values", "context"))
+    _VALID_ARGS = frozenset(("role", "values", "context", "checks"))
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
@@ -37,7 +38,8 @@ class ActionModule(ActionBase):
         if "values" in self._task.args:
             return self._judged(result, checks.check(self._task.args["values"] or {}))
         values, said = self._typed(role, checks, task_vars or {})
-        said = said or checks.check({**values, **(self._task.args.get("context") or {})})
+        if not said and self._task.args.get("checks", True):
+            said = checks.check({**values, **(self._task.args.get("context") or {})})
         if not said:
             # Secrets are among them: registered, and shown at no verbosity.
             result.update(typed=short(role, values, getattr(checks, "FAMILIES", ())), _ansible_no_log=True, _ansible_verbose_override=True)

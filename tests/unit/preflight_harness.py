@@ -17,23 +17,26 @@ def read(role, file):
     return yaml.safe_load((ROLES / role / file).read_text()) or {}
 
 
-def preflight(role, context=None, **changes):
-    """(what the role reads, the sentences), as the action plugin makes them."""
+def judged(role, changes):
+    """(the role's checks, its typed variables by their full names, sentences about types)."""
     given = {name: value for name, value in read(role, "defaults/main.yml").items() if "{{" not in str(value)}
     given.update(changes)
     checks = importlib.import_module(CHECKS + role)
-    families = getattr(checks, "FAMILIES", ())
-    options = _typed.with_families(_typed.options_of(read(role, "meta/argument_specs.yml")["argument_specs"]), given, families)
+    options = _typed.with_families(
+        _typed.options_of(read(role, "meta/argument_specs.yml")["argument_specs"]), given, getattr(checks, "FAMILIES", ())
+    )
     values, said = _typed.typed(options, {name: value for name, value in given.items() if name in options}, getattr(checks, "MULTILINE", ()))
-    said = said or checks.check({**values, **(context or {})})
-    return _typed.short(role, values, families), said
+    return checks, values, said
 
 
 def refusals(role, context=None, **changes):
     """The sentences of that role's preflight."""
-    return preflight(role, context, **changes)[1]
+    checks, values, said = judged(role, changes)
+    return said or checks.check({**values, **(context or {})})
 
 
 def typed_values(role, **changes):
     """What the role's variables and templates read."""
-    return preflight(role, **changes)[0]
+    checks, values, said = judged(role, changes)
+    assert not said, said
+    return _typed.short(role, values, getattr(checks, "FAMILIES", ()))

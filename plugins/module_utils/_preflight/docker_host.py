@@ -49,8 +49,6 @@ def _network(text: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network | st
 
 
 def _distribution(values: dict) -> list[str]:
-    if "distribution" not in values:  # verify needs no facts
-        return []
     name, version = values["distribution"].lower(), str(values["distribution_version"])
     release = version.split(".", maxsplit=1)[0] if name == "debian" else version
     if release not in SUPPORTED.get(name, ()):
@@ -74,7 +72,7 @@ def _repository(values: dict) -> list[str]:
     if version and values["docker_host_upgrade"]:
         found.append("docker_host_version and docker_host_upgrade contradict each other: raise the version, or leave it empty.")
     channel = values["docker_host_packages"]
-    if (values.get("auto_channel") if channel == "auto" else channel) != "upstream":
+    if (values["auto_channel"] if channel == "auto" else channel) != "upstream":
         return found
     if not re.match(r"^[a-z]+$", values["docker_host_repository_channel"]):
         found.append(f"docker_host_repository_channel is {values['docker_host_repository_channel']!r}; write stable or test.")
