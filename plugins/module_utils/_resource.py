@@ -17,6 +17,7 @@ LONGEST_PAUSE = 15.0
 # How long a thing is looked for whose creation got no answer.
 LOOKUP_SECONDS = 20
 HIDDEN = "[secret]"
+NOT_YET = ", not there yet)"
 
 
 class Failure(Exception):
@@ -33,6 +34,10 @@ class Ambiguous(Failure):
 
 class NotUnique(Failure):
     """A name means more than one thing."""
+
+
+class TimedOut(Failure):
+    """Something was looked at until the end, and was not as it was waited for."""
 
 
 # --- comparing
@@ -106,6 +111,25 @@ def list_steps(have, want):
     return [other[key] for key in sorted(other.keys() - mine.keys())], [mine[key] for key in sorted(mine.keys() - other.keys())]
 
 
+# --- what an earlier task would create
+
+
+def not_yet(what):
+    """Stands in check mode for a value that exists only once `what` was created."""
+    return what if is_not_yet(what) else "(%s%s" % (what, NOT_YET)
+
+
+def is_not_yet(value):
+    return isinstance(value, str) and NOT_YET in value
+
+
+class Nothing(dict):
+    """A resource that is not there: whatever is looked up in it is empty."""
+
+    def __missing__(self, key):
+        return Nothing()
+
+
 # --- telling
 
 
@@ -159,7 +183,7 @@ def wait_for(probe, what, timeout, log=None, sleep=None, clock=None):
         last = seen
         left = end - clock()
         if left <= 0:
-            raise Failure("Gave up waiting for %s after %d s; it was last seen as: %s. Running the task again goes on waiting." % (what, timeout, seen))
+            raise TimedOut("Gave up waiting for %s after %d s; it was last seen as: %s. Running the task again goes on waiting." % (what, timeout, seen))
         sleep(min(pause, max(left, 0.001)))
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
@@ -180,6 +204,8 @@ class Adapter:
     visible_at_once = True
     #: whether creating takes further requests, which `update` sends
     created_in_steps = False
+    #: options that name one certain resource, and so cannot be looked up while an earlier task has yet to create it
+    identities = ("id",)
 
     def __init__(self, client, params, check_mode=False, log=None):
         self.client = client
@@ -234,6 +260,13 @@ class Adapter:
     def check_update(self, raw, changes):
         """Refuse an update that must fail or would do harm. Runs in check mode, too."""
 
+    def check_deletion(self, raw):
+        """Refuse a deletion that must fail or would do harm. Runs in check mode, too."""
+
+    def remarks(self, raw):
+        """What the operator should know of a resource that is there, although it is as declared."""
+        return []
+
     def create(self, wanted):
         raise NotImplementedError
 
@@ -256,6 +289,11 @@ class Adapter:
         """The resource as the module returns it."""
         return raw
 
+    def planned(self, wanted):
+        """What `shape` would return of a resource that is yet to be created: what is known, and placeholders that say so."""
+        known = {name: value for name, value in {**self.params, **wanted}.items() if value is not None}
+        return {name: known.get(name, empty if empty == [] else not_yet(self.title)) for name, empty in self.shape(Nothing()).items()}
+
 
 def _only(adapter):
     found = adapter.find()
@@ -264,28 +302,46 @@ def _only(adapter):
     return found[0] if found else None
 
 
+def _look_for(adapter):
+    """(what a creation without an answer left behind, or None; why that cannot be told, or None)."""
+    problem = None
+
+    def probe():
+        nonlocal problem
+        try:
+            found, problem = _only(adapter), None
+        except NotUnique:
+            raise
+        except Failure as error:
+            found, problem = None, error
+        return found, problem or "not listed"
+
+    try:
+        return wait_for(probe, "%s to show up" % adapter.title, LOOKUP_SECONDS, adapter.log), None
+    except TimedOut:
+        return None, problem
+
+
 def _create(adapter, wanted):
-    """Create once. If the answer was lost, look for the result before anything is sent again."""
+    """Create once. If the answer was lost, look for the result; only where that says that there is none, try once more."""
     for last_try in (False, True):
         try:
             return adapter.create(wanted)
         except Ambiguous as lost:
             adapter.warnings.append("The answer to creating %s was lost (%s), so it was looked for by name before going on." % (adapter.title, lost))
-            try:
-                return wait_for(
-                    lambda: (_only(adapter), "not listed"),
-                    "%s to show up" % adapter.title,
-                    LOOKUP_SECONDS,
-                    adapter.log,
-                )
-            except NotUnique:
-                raise
-            except Failure as absent:
-                if last_try or not adapter.visible_at_once:
-                    raise Failure(
-                        "Creating %s got no clear answer (%s) and it cannot be found. Run the task again in some minutes; it "
-                        "looks for the name first, so nothing is created twice. (%s)" % (adapter.title, lost, absent)
-                    ) from None
+            found, problem = _look_for(adapter)
+            if found is not None:
+                return found
+            if problem is not None:
+                raise Failure(
+                    "Creating %s got no clear answer (%s), and looking for it failed as well (%s), so it may exist. Nothing was sent twice. Run "
+                    "the task again when the API answers; it looks for what is there first." % (adapter.title, lost, problem)
+                ) from None
+            if last_try or not adapter.visible_at_once:
+                raise Failure(
+                    "Creating %s got no clear answer (%s) and it is not listed, but it may still appear. Run the task again in some minutes; it "
+                    "looks for what is there first, so nothing is created twice." % (adapter.title, lost)
+                ) from None
     raise AssertionError("not reached")
 
 
@@ -302,7 +358,7 @@ def _present(adapter):
         adapter.check_creation(wanted)
         diff = diff_of(adapter.title, {}, {k: v for k, v in wanted.items() if v is not None}, adapter.secrets)
         if adapter.check_mode:
-            return outcome(adapter.kind, True, {}, diff, adapter.warnings, adapter.actions)
+            return outcome(adapter.kind, True, adapter.planned(wanted), diff, adapter.warnings, adapter.actions)
         raw = _create(adapter, wanted)
         adapter.forget()
         adapter.did("created")
@@ -332,6 +388,7 @@ def _present(adapter):
     shown = {field: current.get(field) for field in wanted if wanted[field] is not None}
     after = dict(shown, **{field: pair[1] for field, pair in changes.items()})
     diff = diff_of(adapter.title, shown, after, adapter.secrets)
+    adapter.warnings.extend(adapter.remarks(raw))
     if changes:
         adapter.check_update(raw, changes)
     if adapter.check_mode:
@@ -355,6 +412,7 @@ def _absent(adapter):
     raw = _only(adapter)
     if raw is None:
         return outcome(adapter.kind, False, {}, diff_of(adapter.title, {}, {}), adapter.warnings, adapter.actions)
+    adapter.check_deletion(raw)
     diff = diff_of(adapter.title, adapter.current(raw), {}, adapter.secrets)
     if adapter.check_mode:
         return outcome(adapter.kind, True, adapter.shape(raw), diff, adapter.warnings, adapter.actions)
@@ -376,5 +434,8 @@ def _absent(adapter):
 
 def converge(adapter):
     """Bring the resource to `state` and tell what was done. Raises `Failure` with a sentence."""
+    if adapter.check_mode and any(is_not_yet(adapter.params.get(name)) for name in adapter.identities):
+        adapter.warnings.append("%s does not exist yet; an earlier task would create it, so what would change cannot be told." % adapter.title)
+        return outcome(adapter.kind, True, adapter.planned({}), diff_of(adapter.title, {}, {}), adapter.warnings, adapter.actions)
     adapter.validate()
     return _absent(adapter) if adapter.params["state"] == "absent" else _present(adapter)

@@ -1,6 +1,9 @@
 """What goes wrong on the way: limits, failures, lost answers, half a list, bad tokens. Each ends well or in one sentence."""
 
+import contextlib
 import importlib
+import io
+import json
 import sys
 import time
 
@@ -51,6 +54,48 @@ def test_create_that_never_gets_an_answer_gives_up_and_says_how_to_go_on(do, clo
     result = do("droplet", fails=True, **DROPLET)
     assert len(result.writes) == 2
     assert "Run the task again" in sentence(result)
+
+
+BY_KIND = {
+    "droplet": (DROPLET, "^/v2/droplets$", "^/v2/droplets\\?"),
+    "reserved_ip": ({"region": "nyc3"}, "^/v2/reserved_ips$", "^/v2/reserved_ips\\?"),
+    "uptime_check": ({"name": "up", "target": "https://bot.example.com"}, "^/v2/uptime/checks$", "^/v2/uptime/checks\\?"),
+}
+LOST = [{"status": 503}, {"status": 429, "headers": {"retry-after": "3000"}}, {"drop": True}]
+
+
+@pytest.mark.parametrize("fault", LOST, ids=["503", "429", "no answer"])
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_look_up_that_failed_is_no_absence(do, cloud, kind, fault):
+    """A second POST followed, and two of them ran."""
+    arguments, post, listing = BY_KIND[kind]
+    cloud.fault(method="POST", path=post, status=503, after=True)
+    cloud.fault(path=listing, skip=1, times=9999, **fault)
+    result = do(kind, fails=True, **arguments)
+    assert len(result.writes) == 1
+    said = sentence(result)
+    assert "so it may exist. Nothing was sent twice. Run the task again when the API answers" in said
+    cloud.faults.clear()
+    assert do(kind, **arguments)["changed"] is False, "the next run finds it"
+
+
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_look_up_that_fails_for_a_while_is_repeated_until_it_is_answered(do, cloud, kind, monkeypatch):
+    monkeypatch.setattr(util("_resource"), "LOOKUP_SECONDS", 5)
+    arguments, post, listing = BY_KIND[kind]
+    cloud.fault(method="POST", path=post, status=503, after=True)
+    cloud.fault(path=listing, skip=1, times=4, status=503)
+    result = do(kind, **arguments)
+    assert result["changed"] and len(result.writes) == 1
+
+
+def test_address_for_a_droplet_is_not_reserved_twice_while_it_is_being_assigned(do, cloud):
+    """Until then it is listed without the droplet, as one that is free."""
+    do("droplet", **DROPLET)
+    cloud.action_seconds = 0.6
+    cloud.fault(method="POST", path="^/v2/reserved_ips$", after=True, drop=True)
+    result = do("reserved_ip", fails=True, droplet="bot-1")
+    assert len(result.writes) == 1 and "it may still appear. Run the task again in some minutes" in sentence(result)
 
 
 def test_snapshot_that_got_no_answer_is_not_taken_twice(do, cloud):
@@ -217,8 +262,11 @@ def test_no_token_names_the_variable(cloud):
     assert "DIGITALOCEAN_TOKEN" in sentence(run_module("do_vpc", {"name": "bots", "api_endpoint": cloud.url}))
 
 
-def test_token_from_the_environment(cloud, monkeypatch):
-    monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
+@pytest.mark.parametrize("variable", ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"])
+def test_token_from_the_environment(cloud, monkeypatch, variable):
+    monkeypatch.setenv(variable, TOKEN)
+    if variable == "DIGITALOCEAN_TOKEN":
+        monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", "not-the-first")
     monkeypatch.setenv("DIGITALOCEAN_API_ENDPOINT", cloud.url)
     result = run_module("do_vpc", {"name": "bots", "region": "nyc3"})
     assert result["changed"] and TOKEN not in str(result)
@@ -246,9 +294,27 @@ def test_endpoint_that_is_none(cloud):
     assert "api_endpoint must be" in sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": "api.example.com"}))
 
 
-@pytest.mark.parametrize("endpoint", ["http://api.digitalocean.com", "http://203.0.114.9:80", "http://[2606:4700::1]"])
+PUBLIC = [
+    "http://api.digitalocean.com", "http://203.0.114.9:80", "http://[2606:4700::1]", "http://[::ffff:8.8.8.8]", "http://134744072",
+    "http://0x08080808", "HTTP://8.8.8.8",
+]
+
+
+@pytest.mark.parametrize("endpoint", PUBLIC)
 def test_token_does_not_cross_the_internet_in_clear_text(endpoint):
     assert "unencrypted over a public network" in sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": endpoint}))
+
+
+@pytest.mark.parametrize("endpoint", ["http://x:canary-password@8.8.8.8", "https://x@api.example.com", "http://localhost@8.8.8.8", "http://a:b@c:d"])
+def test_endpoint_with_a_user_in_it(endpoint):
+    """It was taken for a bare name, so the token went to 8.8.8.8 in clear text."""
+    said = sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": endpoint}))
+    assert "must not contain a user or password" in said and "canary-password" not in said
+
+
+@pytest.mark.parametrize("endpoint", ["http://lab-host:8480", "http://10.77.30.1:8480", "http://[::1]:9", "https://8.8.8.8", "http://localhost"])
+def test_endpoint_that_may_be_asked(endpoint):
+    assert util("_cloud").endpoint_problem(endpoint) is None
 
 
 def test_endpoint_that_is_something_else(do, cloud):
@@ -264,6 +330,8 @@ def test_what_broke_while_it_was_read_may_have_been_sent():
     read = errors.ServiceRequestError("x", error=ConnectionError("Read timed out while reading the answer"))
     assert not client.never_sent(read) and not client.never_sent(errors.ServiceResponseError("x"))
     refused = errors.ServiceRequestError("x", error=ConnectionError("MaxRetryError(NewConnectionError('refused'))"))
+    broken = errors.ServiceRequestError("x", error=ConnectionError("SSLError(SSLEOFError: EOF occurred in violation of protocol)"))
+    assert not client.never_sent(broken)
     assert client.never_sent(refused) and client.never_sent(errors.ServiceRequestTimeoutError("x"))
 
 
@@ -283,3 +351,117 @@ def test_waiting_has_a_deadline_and_says_what_it_saw(do, cloud):
     compute.touch(cloud, droplet)
     again = do("droplet", **DROPLET)
     assert again["changed"] is False and again.writes == [] and again["droplet"]["public_ipv4"]
+
+
+# --- answers that are none
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (None, "is no JSON object but null"),
+        ([], "is no JSON object but []"),
+        ({}, "the answer has no 'vpcs'"),
+        ({"vpcs": [None], "meta": {"total": 1}}, "is no list of vpcs"),
+        ({"vpcs": {"id": 1}, "meta": {"total": 1}}, "is no list of vpcs"),
+        ({"vpcs": [], "meta": {"total": "many"}}, "is no list of vpcs"),
+        ({"vpcs": [], "meta": {"total": 10**8}}, "claims 100000000 items, which no account has"),
+        ({"vpcs": [], "meta": {"total": 150_000}}, "gave 0 of 150000; the list is incomplete"),
+    ],
+    ids=str,
+)
+def test_listing_that_is_none_is_a_sentence(do, cloud, body, expected):
+    """They were bare Python sentences, and the big total did not end."""
+    cloud.fault(path="^/v2/vpcs", body=body, times=99)
+    result = do("vpc", fails=True, name="bots", region="nyc3")
+    assert expected in sentence(result) and result.writes == []
+    assert len(result.requests) <= 2
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"droplet": None}], ids=str)
+def test_answer_without_the_resource_is_a_sentence(do, cloud, body):
+    droplet = do("droplet", **DROPLET)["droplet"]
+    cloud.fault(path="^/v2/droplets/", body=body)
+    assert "reading droplet" in sentence(do("droplet", fails=True, id=droplet["id"]))
+
+
+def test_lists_that_are_null_are_empty(do, cloud):
+    cloud.fault(path="^/v2/vpcs", body={"vpcs": None, "links": {}, "meta": None})
+    assert do("vpc", check=True, name="bots", region="nyc3")["changed"]
+    droplet = do("droplet", **DROPLET)["droplet"]
+    bare = {**cloud.table("droplets")[droplet["id"]], "tags": None, "features": None, "image": None}
+    cloud.fault(path="^/v2/droplets/", body={"droplet": bare})
+    seen = do("droplet", id=droplet["id"])
+    assert not seen["changed"] and seen["droplet"]["tags"] == seen["droplet"]["features"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"error": "no such thing"}, "was refused: no such thing (HTTP 422)"),
+        ({"errors": [{"detail": "bad name"}]}, 'was refused: [{"detail": "bad name"}] (HTTP 422)'),
+        ({"id": "unprocessable_entity"}, "was refused: unprocessable_entity (HTTP 422)"),
+        ({"code": 7}, 'was refused: {"code": 7} (HTTP 422)'),
+        (["bad name"], 'was refused: ["bad name"] (HTTP 422)'),
+    ],
+    ids=str,
+)
+def test_error_in_another_form_is_told_as_it_is(do, cloud, body, expected):
+    """It was called "no JSON"."""
+    cloud.fault(path="^/v2/vpcs", status=422, body=body)
+    assert expected in sentence(do("vpc", fails=True, name="bots", region="nyc3"))
+
+
+def test_short_advice_to_retry_is_followed_for_longer_than_four_attempts(do, cloud, monkeypatch):
+    """With `retry-after: 1` the task gave up after three seconds."""
+    slept = []
+    monkeypatch.setattr(util("_digitalocean.client").time, "sleep", slept.append)
+    cloud.fault(path="^/v2/vpcs", status=429, headers={"retry-after": "1"}, times=12)
+    assert do("vpc", name="bots", region="nyc3")["changed"]
+    assert 12 <= sum(slept) <= 120
+    cloud.fault(path="^/v2/vpcs", status=429, headers={"retry-after": "1"}, times=9999)
+    slept.clear()
+    assert "rate limit is used up" in sentence(do("vpc", name="bots", region="nyc3", fails=True))
+    assert sum(slept) <= 121
+
+
+# --- secrets inside of what is free in form
+
+
+APP = {
+    "name": "dashboard",
+    "services": [{
+        "name": "web", "image": {"registry_type": "DOCKER_HUB", "repository": "web", "registry_credentials": "canary-registry"},
+        "envs": [{"key": "API_KEY", "value": "canary-variable", "type": "SECRET"}, {"key": "MODE", "value": "paper"}],
+        "log_destinations": [{"name": "logs", "datadog": {"endpoint": "https://logs.example.com", "api_key": "canary-logs"}}],
+    }],
+    "envs": [{"key": "SHARED", "value": "canary-shared", "type": "SECRET", "scope": "RUN_TIME"}],
+}
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_secrets_of_a_spec_are_in_no_result_and_no_journal(do, cloud, monkeypatch, failing):
+    """With -vvv, and in the journal, the invocation showed them."""
+    from ansible.module_utils import basic
+
+    written = []
+    monkeypatch.setattr(basic.AnsibleModule, "_log_to_syslog", lambda self, text: written.append(text))
+    monkeypatch.setattr(basic, "has_journal", False)
+    module = importlib.import_module("ansible_collections.botops.fleet.plugins.modules.do_app")
+    if failing:
+        cloud.fault(method="POST", path="^/v2/apps", status=422, message="canary-variable is no good")
+    result = json.loads(raw_output(module, {"spec": APP, "api_token": TOKEN, "api_endpoint": cloud.url, "wait": False}))
+    assert bool(result.get("failed")) == failing and result["invocation"]["module_args"]["spec"]["name"] == "dashboard"
+    assert written, "the invocation is written down"
+    assert "canary" not in json.dumps(result).replace(TOKEN, "") and "canary" not in "".join(map(str, written))
+
+
+def raw_output(module, arguments):
+    """What a module prints, its journal left as it is."""
+    from ansible.module_utils.testing import patch_module_args
+
+    out = io.StringIO()
+    internal = {"_ansible_check_mode": False, "_ansible_diff": True, "_ansible_remote_tmp": "/tmp", "_ansible_no_log": False}
+    with patch_module_args({**arguments, **internal}), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        module.main()
+    return out.getvalue().strip().splitlines()[-1]
