@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -61,6 +62,10 @@ class Store:
         self._db.execute("PRAGMA journal_mode=WAL")
         # An intent that a power cut could take back would allow a second, different order: FULL, not NORMAL.
         self._db.execute("PRAGMA synchronous=FULL")
+        # A replica is taken from the write-ahead log; the bot leaves it to the replication to start it over.
+        pages = os.environ.get("SQLITE_WAL_AUTOCHECKPOINT")
+        if pages is not None:
+            self._db.execute(f"PRAGMA wal_autocheckpoint={int(pages)}")
         self._migrate()
         self._db.execute("INSERT OR IGNORE INTO account (id, cash) VALUES (1, ?)", (str(balance),))
 
@@ -118,7 +123,9 @@ class Store:
                     self._fill(filled)
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # After a full disk SQLite has rolled back by itself.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
 
     def _fill(self, order: Order) -> None:

@@ -1,7 +1,9 @@
 """What a pair does with its data. The tests of one pair build on each other: first A is active, then B, then A again."""
 
 import json
+import os
 import re
+import subprocess
 import time
 
 from conftest import SELECT, wait_for
@@ -102,6 +104,69 @@ def test_the_keys_serve_one_purpose(pair):
     pair.b.run("ssh-keygen -lf /etc/botops/rsync_ha/authorized_keys.rsync")
     assert pair.b.out(f"grep -c 'from=\"{pair.a.address}\"' /etc/botops/rsync_ha/authorized_keys.*").count(":1") == 2
     assert pair.a.out("stat -c '%a %U' /etc/botops/rsync_ha/id_ed25519") == "600 root"
+
+
+def restorable(host):
+    return (host.status()["restorable"] or {}).get("databases", {}).get("trades.db", {})
+
+
+def test_what_arrives_is_restored_all_the_time(pair):
+    wait_for(lambda: restorable(pair.b).get("lag_seconds") is not None, 30, "a restored replica")
+    lags = []
+    for _ in range(10):
+        time.sleep(1)
+        seen = restorable(pair.b)
+        assert seen["unrestorable_seconds"] < 10, seen["reason"]
+        lags.append(seen["lag_seconds"])
+    print(f"\n{pair.release}: restorable lag at 100 writes a second: median {sorted(lags)[5]:.2f} s, highest {max(lags):.2f} s")
+    assert sorted(lags)[5] < 10
+
+
+# Writes as a bot does, and leaves checkpoints to SQLite at ever changing sizes of the log. A log that starts over has new salts.
+RESTARTS = """
+import random, sqlite3, sys, time
+path = '/var/lib/bot-paper/trades.db'
+c = sqlite3.connect(path, isolation_level=None, timeout=5)
+end, salts, number = time.time() + float(sys.argv[1]), None, 0
+while time.time() < end:
+    c.execute(f'pragma wal_autocheckpoint={random.randint(1, 80)}')
+    for _ in range(random.randint(1, 40)):
+        c.execute('insert into orders(host, at) values(?, ?)', ('restarts', time.time()))
+        time.sleep(random.uniform(0, 0.02))
+    now = open(path + '-wal', 'rb').read(24)[16:]
+    number, salts = number + (salts is not None and now != salts), now
+print(number)
+"""
+
+
+def test_restarts_of_the_log_leave_a_replica_that_restores(pair):
+    """SQLite starts the write-ahead log over at random moments, some of them between two of Litestream's looks."""
+    seconds = int(os.environ.get("BOTOPS_WAL_RESTART_SECONDS", "60"))
+    worst, before = 0.0, replicates(pair.a)["segment"]
+    argv = ["docker", "exec", pair.a.container, "runuser", "-u", "bot-paper", "--", "python3", "-c", RESTARTS, str(seconds)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as restarts:
+        while restarts.poll() is None:
+            worst = max(worst, restorable(pair.b).get("unrestorable_seconds", 0.0))
+            time.sleep(0.5)
+        number = int(restarts.stdout.read())
+    renewed = replicates(pair.a)["segment"] - before
+    print(f"\n{pair.release}: {number} restarts of the log in {seconds} s: at worst {worst:.1f} s without a replica that restores, {renewed} new segments")
+    assert number >= 5 and worst <= 10
+
+
+def test_a_damaged_replica_is_replaced(pair):
+    segment = replicates(pair.a)["segment"]
+    wait_for(lambda: restorable(pair.b).get("unrestorable_seconds") == 0, 30, "a replica that restores")
+    top = f"/var/lib/botops/rsync_ha/replicas/paper/{pair.a.status()['own_era']}/{segment:04d}/trades.db/ltx"
+    begun = time.monotonic()
+    # Every file of the segment, snapshots included, loses its second half.
+    pair.b.run(f"find {top} -name '*.ltx' -size +1k | while read -r f; do truncate -s $(( $(stat -c %s \"$f\") / 2 )) \"$f\"; done")
+    wait_for(lambda: replicates(pair.a)["segment"] > segment, 60, "a new segment")
+    wait_for(lambda: restorable(pair.b).get("unrestorable_seconds") == 0 and restorable(pair.b)["position"][0] > segment, 60, "a replica that restores")
+    took = time.monotonic() - begun
+    print(f"\n{pair.release}: a damaged replica was replaced within {took:.1f} s")
+    assert took <= 60
+    assert "cannot be restored" in pair.b.out("journalctl -q -o cat -p crit -u rsync-ha-standby")
 
 
 def test_failover_after_a_hard_kill(pair):

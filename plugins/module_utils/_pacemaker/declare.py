@@ -278,9 +278,11 @@ def cib(values):
         "stonith-action": "reboot",
         "stonith-timeout": "%ds" % values["ha_cluster_stonith_timeout_seconds"],
         "no-quorum-policy": "stop",
+        # One start that failed is tried again, where it was, before the resource goes elsewhere.
+        "start-failure-is-fatal": False,
     }
     properties.update(values["ha_cluster_properties"])
-    defaults = {"resource-stickiness": 10000, "migration-threshold": 3, "failure-timeout": "600s"}
+    defaults = {"resource-stickiness": 10000, "migration-threshold": 3, "failure-timeout": "60s"}
     defaults.update(values["ha_cluster_resource_defaults"])
     alerts = []
     if values["ha_cluster_alert_hook"]:

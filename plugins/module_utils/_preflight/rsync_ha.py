@@ -17,6 +17,8 @@ LEAST = {
     "rsync_ha_sync_interval_ms": (100, "milliseconds"),
     "rsync_ha_snapshot_hours": (1, "hours"),
     "rsync_ha_retention_hours": (1, "hours"),
+    "rsync_ha_keep_eras": (2, "eras"),
+    "rsync_ha_keep_superseded": (0, "copies"),
     "rsync_ha_promote_timeout_seconds": (10, "seconds"),
     "rsync_ha_min_free_mb": (0, "megabytes"),
 }

@@ -85,3 +85,60 @@ def test_no_news_is_not_told(hook, event):
 def test_a_host_that_has_been_up_joins_at_once():
     done = subprocess.run(["sh", FILES / "cluster-boot-delay", "0"], text=True, capture_output=True, check=True, timeout=5)
     assert done.stdout == ""
+
+
+# --- ocf:botops:unit
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """The agent beside a systemctl that answers from a file and remembers what it was asked."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "systemctl").write_text(
+        '#!/bin/sh\ncase "$*" in\n'
+        '*--property=*) name=$(echo "$*" | sed "s/.*--property=\\([A-Za-z]*\\).*/\\1/"); sed -n "s/^$name=//p" "$STATE" ;;\n'
+        '*) echo "$*" >> "$STATE.asked"; exit $(sed -n "s/^exit=//p" "$STATE") ;;\nesac\n'
+    )
+    (tools / "journalctl").write_text("#!/bin/sh\necho 'no route to the exchange'\n")
+    for path in tools.iterdir():
+        path.chmod(0o755)
+    state = tmp_path / "state"
+
+    def call(action, load="loaded", active="active", status=0, name="bot-paper.service"):
+        state.write_text(f"LoadState={load}\nActiveState={active}\nResult=exit-code\nexit={status}\n")
+        environment = {"PATH": f"{tools}:/usr/bin:/bin", "STATE": str(state), **({"OCF_RESKEY_unit": name} if name else {})}
+        done = subprocess.run(["sh", FILES / "unit", action], env=environment, text=True, capture_output=True, check=False)
+        asked = pathlib.Path(f"{state}.asked")
+        return done.returncode, done.stderr, asked.read_text() if asked.exists() else ""
+
+    return call
+
+
+def test_the_agent_describes_itself(unit):
+    done = subprocess.run(["sh", FILES / "unit", "meta-data"], text=True, capture_output=True, check=True)
+    root = ET.fromstring(done.stdout)
+    assert root.get("name") == "unit" and [entry.get("name") for entry in root.iter("parameter")] == ["unit"]
+
+
+@pytest.mark.parametrize(("active", "status"), [("active", 0), ("activating", 0), ("deactivating", 0), ("inactive", 7), ("failed", 7)])
+def test_the_agent_watches(unit, active, status):
+    assert unit("monitor", active=active)[0] == status
+
+
+def test_the_agent_says_why(unit):
+    assert unit("start") == (0, "", "start -- bot-paper.service\n")
+    status, said, _asked = unit("start", active="failed", status=1)
+    assert status == 1 and "bot-paper.service did not start (exit-code): no route to the exchange" in said
+    assert "bot-paper.service ended (exit-code)" in unit("monitor", active="failed")[1]
+    status, said, _asked = unit("start", load="not-found")
+    assert status == 5 and "does not exist on" in said
+    assert unit("start", name="")[0] == 6 and "name a unit" in unit("start", name="")[1]
+
+
+def test_the_agent_never_calls_a_unit_stopped_that_runs(unit):
+    assert unit("stop", active="deactivating")[0] == 1
+    status, _said, asked = unit("stop", active="inactive")
+    assert status == 0 and "stop -- bot-paper.service" in asked
+    assert unit("stop", load="not-found", active="inactive")[0] == 0
+    assert unit("promote")[0] == 3

@@ -1,16 +1,19 @@
 """The agent's decisions: which era is newest, what is a database, what may go on after a stop, what is set aside."""
 
 import json
+import os
 import pathlib
 import sqlite3
+import subprocess
 import sys
+import time
 
 import pytest
 
 FILES = pathlib.Path(__file__).resolve().parents[3] / "roles" / "rsync_ha" / "files"
 sys.path.insert(0, str(FILES))
 
-from rsync_ha import common, databases, litestream, promote, report  # noqa: E402
+from rsync_ha import common, databases, litestream, promote, replicate, report, standby  # noqa: E402
 from rsync_ha.common import Era, Refused  # noqa: E402
 
 
@@ -21,7 +24,8 @@ def bot(tmp_path, monkeypatch):
 
     config = {
         "host": "primary", "state_directory": str(tmp_path / "state"), "run_directory": str(tmp_path / "run"), "managed_by": "operator",
-        "sync_interval_ms": 500, "snapshot_hours": 24, "retention_hours": 24, "integrity_check": "full", "textfile_directory": "",
+        "sync_interval_ms": 500, "snapshot_hours": 24, "retention_hours": 24, "keep_eras": 2, "keep_superseded": 1,
+        "propagate_deletions": False, "integrity_check": "full", "textfile_directory": "",
         "sftp_user": "s", "rsync_user": "r", "peer": {"name": "standby", "address": "10.0.0.2", "port": 22, "host_keys": ["k"]},
         "bots": {"paper": {"user": getpass.getuser(), "directory": str(tmp_path / "data"), "databases": [], "find": ["*.db"], "exclude": ["*.tmp"]}},
     }  # fmt: skip
@@ -88,7 +92,7 @@ def test_an_era_that_never_arrived_is_not_passed_over(bot):
 
 def test_a_peer_that_still_writes_is_not_overtaken_without_a_cluster(bot):
     record(bot, "000002-9999999999-standby")
-    common.write_json(bot.incoming / "records" / "heartbeat", {"at": __import__("time").time(), "era": "x"})
+    common.write_json(bot.incoming / "records" / "heartbeat", {"at": time.time(), "era": "x"})
     with pytest.raises(Refused, match="standby was active 0 s ago: stop paper there first"):
         promote.promote("paper")
     assert promote.promote("paper", force=True)["action"] == "took over from standby"
@@ -229,3 +233,201 @@ def test_metrics(bot):
     assert found["rsync_ha_database_lag_seconds", 'bot="paper",database="trades.db"'] == 0.4
     assert found["rsync_ha_unreplicated_databases", 'bot="paper"'] == 1
     assert found["rsync_ha_active", 'bot="paper"'] == 0
+
+
+# --- the standby's watch
+
+
+@pytest.fixture
+def replica(bot, monkeypatch):
+    """An era of the peer whose one database has arrived; `restores` is what Litestream answers."""
+    era = Era.parse("000002-9999999999-standby")
+    record(bot, era.id, databases={"trades.db": {}})
+
+    class Replica:
+        restores = (1, 5)
+
+        def arrive(self, txid, segment=1):
+            path = bot.replicas / era.id / f"{segment:04d}" / "trades.db" / "ltx" / "0" / f"{txid:016x}-{txid:016x}.ltx"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+        def restore(self, segments, target, check):
+            self.asked = getattr(self, "asked", 0) + 1
+            if isinstance(self.restores, Exception):
+                raise self.restores
+            return self.restores
+
+    found = Replica()
+    found.era = era
+    found.arrive(5)
+    monkeypatch.setattr(litestream, "restore_newest", found.restore)
+    monkeypatch.setattr(standby.plain_files, "send_records", lambda bot, timeout: found.__dict__.setdefault("sent", []).append(1))
+    return found
+
+
+def look(bot, watch=None):
+    watch = watch or standby.Watch(bot)
+    watch.due = 0
+    watch.look()
+    return watch, report.restorable(bot)["databases"]["trades.db"]
+
+
+def test_what_arrived_is_restored_and_its_age_is_known(bot, replica):
+    watch, seen = look(bot)
+    assert seen["position"] == [1, 5] and 0 <= seen["lag_seconds"] < 5 and seen["unrestorable_seconds"] == 0
+    look(bot, watch)
+    assert replica.asked == 1, "nothing new arrived"
+    replica.arrive(6)
+    replica.restores = (1, 6)
+    assert look(bot, watch)[1]["position"] == [1, 6] and replica.asked == 2
+
+
+def test_a_quiet_bot_is_not_behind(bot, replica, monkeypatch):
+    watch, _seen = look(bot)
+    clock = time.time() + 3600
+    monkeypatch.setattr(report.time, "time", lambda: clock)
+    said = {"era": replica.era.id, "at": clock - 2, "databases": {"trades.db": {"segment": 1, "txid": 5}}}
+    common.write_json(bot.incoming / "records" / "heartbeat", said)
+    assert look(bot, watch)[1]["lag_seconds"] == 2
+    said["databases"]["trades.db"]["txid"], said["at"] = 9, clock
+    common.write_json(bot.incoming / "records" / "heartbeat", said)
+    assert look(bot, watch)[1]["lag_seconds"] == 2, "transaction 9 has not arrived"
+
+
+def test_what_does_not_restore_is_told_to_the_active_host(bot, replica, monkeypatch, capsys):
+    watch, _seen = look(bot)
+    replica.arrive(6)
+    replica.restores = Refused("decode page 7: no page")
+    seen = look(bot, watch)[1]
+    assert seen["unrestorable_seconds"] >= 0 and seen["reason"] == "decode page 7: no page"
+    assert "cannot be restored" not in capsys.readouterr().out, "an upload may be half-way"
+    later = time.time() + standby.BROKEN_SECONDS + 1
+    monkeypatch.setattr(report.time, "time", lambda: later)
+    replica.sent = []
+    look(bot, watch)
+    assert "<2>the replica of paper cannot be restored on primary: trades.db: decode page 7" in capsys.readouterr().out and replica.sent
+    # The same host, now seen as the active one that receives this word.
+    (bot.incoming / "records").mkdir(parents=True, exist_ok=True)
+    (bot.incoming / "records" / "restorable").write_bytes((bot.records / "restorable").read_bytes())
+    segment = litestream.Segment(bot, replica.era, "trades.db", 1)
+    assert standby.told_broken(bot, segment) == "decode page 7: no page"
+    assert standby.told_broken(bot, litestream.Segment(bot, replica.era, "trades.db", 2)) is None, "a new segment is not the broken one"
+    assert standby.told_broken(bot, litestream.Segment(bot, Era.parse("000003-5-primary"), "trades.db", 1)) is None
+    replica.restores = (1, 6)
+    look(bot, watch)
+    assert "restores again" in capsys.readouterr().out
+
+
+def test_an_older_segment_that_restores_is_not_enough(bot, replica):
+    watch, _seen = look(bot)
+    replica.arrive(1, segment=2)
+    assert "segment 2 of trades.db cannot be restored, segment 1 can" in look(bot, watch)[1]["reason"]
+
+
+def test_the_active_host_watches_nothing(bot, replica):
+    promote.keep(bot, None)
+    bot.marker.write_text("x")
+    standby.Watch(bot).look()
+    assert not report.verdict_file(bot).exists() and report.restorable(bot) is None
+
+
+def test_a_broken_segment_is_renewed(bot, monkeypatch):
+    era = Era.parse("000001-5-primary")
+    make(bot.directory / "trades.db")
+    agent = replicate.Agent(bot, era)
+    agent.look()
+    broken = agent.replicas["trades.db"]
+    broken.segment.open()
+    broken.process = object()
+    renewed = []
+    monkeypatch.setattr(standby, "told_broken", lambda bot, segment: "no page")
+    monkeypatch.setattr(replicate.Replica, "end", lambda self: renewed.append(self.segment.number))
+    agent.renew_broken()
+    assert renewed == [1] and broken.anew
+    broken.segment.close(0)
+    assert broken.segment.open(anew=True).number == 2, "although nothing was written since"
+
+
+# --- housekeeping
+
+
+def test_promotion_does_not_wait_for_housekeeping(bot):
+    """A look-round that would take minutes gives the lock away, and what it had begun is cleared."""
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from rsync_ha import common\n"
+        "try:\n"
+        "    with common.locked(common.load_bot('paper'), housekeeping=True):\n"
+        "        print('holds', flush=True); time.sleep(60)\n"
+        "except common.GaveWay:\n"
+        "    print('gave way', flush=True)\n"
+    )
+    environment = {**os.environ, "RSYNC_HA_CONFIG": str(common.CONFIG)}
+    with subprocess.Popen([sys.executable, "-c", code, str(FILES)], stdout=subprocess.PIPE, text=True, env=environment) as other:
+        assert other.stdout.readline() == "holds\n"
+        with pytest.raises(common.GaveWay), common.locked(bot, housekeeping=True):
+            pytest.fail("two look-rounds at once")
+        started = time.monotonic()
+        with common.locked(bot):
+            took = time.monotonic() - started
+        assert other.stdout.read() == "gave way\n"
+    assert took < 3
+
+
+def test_a_clean_handover_is_no_divergence(bot):
+    promote.promote("paper")
+    era = Era.parse("000002-9999999999-standby")
+    (bot.replicas / era.id / "0001" / "trades.db" / "ltx").mkdir(parents=True)
+    make(bot.directory / "trades.db")
+    state = {**common.read_json(bot.state_file), "handover": {"trades.db": {"position": [1, 7], "rows": None}}}
+    common.write_json(bot.state_file, state)
+    bot.marker.unlink()
+    record(bot, era.id, databases={"trades.db": {}}, parent={"id": state["era"], "databases": {"trades.db": [1, 7]}})
+    assert promote.settle("paper")["databases"]["trades.db"]["verdict"] == "in order"
+    assert common.read_json(bot.state_file)["settled"] == state["era"]
+    assert (bot.directory / "trades.db").exists() and promote.settle("paper") is None
+    assert not promote.went_on_where_we_ended({"handover": {"trades.db": {"position": [1, 8]}}}, {"databases": {"trades.db": [1, 7]}})
+
+
+def test_pruning_keeps_the_newest_and_everything_diverged(bot, replica):
+    for number in range(3, 7):
+        replica_dir = bot.replicas / f"{number:06d}-{9999999999 + number}-standby" / "0001" / "trades.db" / "ltx" / "0"
+        replica_dir.mkdir(parents=True)
+        (replica_dir / f"{5:016x}-{5:016x}.ltx").touch()
+    for label in ("superseded", "diverged"):
+        for day in (1, 2, 3):
+            for suffix in ("", "-wal"):
+                (bot.directory / f"trades.db.{label}-2026010{day}T000000Z{suffix}").touch()
+    assert promote.prune("paper") == [], "the newest era has not been restored here"
+    look(bot)
+    removed = promote.prune("paper")
+    assert sorted(os.listdir(bot.replicas)) == ["000005-10000000004-standby", "000006-10000000005-standby"]
+    assert len(removed) == 3 + 2
+    left = sorted(path.name for path in bot.directory.iterdir())
+    assert [name for name in left if "superseded" in name] == ["trades.db.superseded-20260103T000000Z", "trades.db.superseded-20260103T000000Z-wal"]
+    assert len([name for name in left if "diverged" in name]) == 6
+
+
+# --- a peer that refuses
+
+
+def test_a_peer_that_refuses_is_asked_more_and_more_seldom(bot, monkeypatch):
+    agent = replicate.Agent(bot, Era.parse("000001-5-primary"))
+    monkeypatch.setattr(replicate.plain_files, "send_records", lambda bot: (_ for _ in ()).throw(OSError("Connection refused")))
+    pauses = []
+    for _ in range(6):
+        agent.send()
+        pauses.append(agent.send_pause)
+    assert pauses == [1, 2, 4, 8, 15, 15]
+    monkeypatch.setattr(replicate.plain_files, "send_records", lambda bot: None)
+    agent.send()
+    assert agent.send_pause == 0
+
+
+def test_the_reader_of_a_status_may_leave(bot):
+    environment = {**os.environ, "RSYNC_HA_CONFIG": str(common.CONFIG), "PYTHONPATH": str(FILES)}
+    code = "from rsync_ha import cli; cli.main()"
+    with subprocess.Popen([sys.executable, "-c", code, "status"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""

@@ -6,7 +6,8 @@ rsync-ha promote BOT --accept ERA   the same, from an older era that is complete
 rsync-ha handover BOT               send the rest and end being active; the bot must have stopped
 rsync-ha eras BOT                   what arrived here
 rsync-ha offsite                    copy what arrived here to object storage (a timer does it)
-rsync-ha settle                     keep aside what the peer never had (a timer does it)
+rsync-ha settle                     keep aside what the peer never had, drop what is old (a timer does it)
+rsync-ha watch                      restore what arrives, again and again (rsync-ha-standby.service does it)
 rsync-ha run BOT                    replicate (rsync-ha@BOT.service does it)
 """
 
@@ -14,9 +15,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 
-from . import offsite, promote, replicate, report
-from .common import Refused, fail, load_bot, load_config, read_json, received_eras, say
+from . import offsite, promote, replicate, report, standby
+from .common import GaveWay, Refused, fail, load_bot, load_config, read_json, received_eras, say
 
 
 def show_status(names: list[str], as_json: bool) -> None:
@@ -40,13 +43,30 @@ def show_status(names: list[str], as_json: bool) -> None:
                 say(f"  PROBLEM {about}: {text}")
         if not entry["active"] and entry["heartbeat_age_seconds"] is not None:
             say(f"  the active host was heard {entry['heartbeat_age_seconds']} s ago")
+        for database, figures in (entry["restorable"] or {"databases": {}})["databases"].items():
+            if figures["unrestorable_seconds"]:
+                say(f"  PROBLEM {database}: what arrived cannot be restored, since {figures['unrestorable_seconds']:.0f} s: {figures['reason']}")
+            if figures["lag_seconds"] is not None:
+                say(f"  {database}: the newest state that restores here is {figures['lag_seconds']:.1f} s old")
         for path in entry["diverged"]:
             say(f"  DIVERGED {path} (report: {path}.json)")
 
 
+def housekeeping(names: list[str]) -> None:
+    for name in names:
+        try:
+            promote.settle(name)
+            for path in promote.prune(name):
+                say(f"{name}: removed {path}, which newer ones have replaced")
+        except GaveWay:
+            say(f"{name}: housekeeping made room for a promotion; it comes again")
+        finally:
+            report.publish_passive(load_bot(name))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="rsync-ha", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["status", "promote", "handover", "eras", "settle", "offsite", "run"])
+    parser.add_argument("command", choices=["status", "promote", "handover", "eras", "settle", "watch", "offsite", "run"])
     parser.add_argument("bot", nargs="?", default="")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--accept", default="", metavar="ERA")
@@ -56,12 +76,9 @@ def main() -> None:
         if args.command == "status":
             return show_status([args.bot] if args.bot else [], args.json)
         if args.command == "settle":
-            for name in [args.bot] if args.bot else sorted(load_config()["bots"]):
-                try:
-                    promote.settle(name)
-                finally:
-                    report.publish_passive(load_bot(name))
-            return None
+            return housekeeping([args.bot] if args.bot else sorted(load_config()["bots"]))
+        if args.command == "watch":
+            return standby.run_watch()
         if args.command == "offsite":
             return offsite.run_all()
         if not args.bot:
@@ -78,4 +95,7 @@ def main() -> None:
             say(json.dumps(result, indent=1))
     except Refused as error:
         fail(str(error))
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return None

@@ -9,12 +9,14 @@ import json
 import os
 import pathlib
 import pwd
+import signal
 import subprocess
 import sys
 import time
 from datetime import datetime, timezone
 
 CONFIG = pathlib.Path(os.environ.get("RSYNC_HA_CONFIG", "/etc/botops/rsync_ha.json"))
+NOTIFIER = pathlib.Path("/usr/local/sbin/botops-notify")
 LITESTREAM = os.environ.get("RSYNC_HA_LITESTREAM", "/usr/local/lib/botops/litestream")
 
 
@@ -24,6 +26,20 @@ class Refused(Exception):
 
 def say(text: str) -> None:
     print(text, flush=True)
+
+
+def ring(severity: str, text: str) -> None:
+    """Something that a person has to hear of: into the journal with its priority, and to the program that delivers it, where there is one."""
+    print({"critical": "<2>", "warning": "<4>"}.get(severity, "<6>") + text, flush=True)
+    if NOTIFIER.exists():
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run([NOTIFIER, severity, text], timeout=10, check=False, stdin=subprocess.DEVNULL)
+
+
+def sources() -> list[int]:
+    """Of the configuration and of this program: when they change, whoever runs begins anew."""
+    code = pathlib.Path(__file__).parent
+    return [path.stat().st_mtime_ns for path in [CONFIG, *sorted(code.glob("*.py"))]]
 
 
 def stamp(at: float | None = None) -> str:
@@ -178,21 +194,62 @@ def received_eras(bot: Bot) -> list[Era]:
 # --- processes ----------------------------------------------------------------------------------------------
 
 
+class GaveWay(BaseException):
+    """Housekeeping made room for something that cannot wait."""
+
+
+def give_way(*_unused) -> None:
+    raise GaveWay
+
+
 @contextlib.contextmanager
-def locked(bot: Bot, wait: float = 20):
-    """One promotion, handover or look-round at a time."""
+def undisturbed():
+    """What housekeeping must not leave half done."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def ask_to_give_way(handle) -> None:
+    """The holder of the lock wrote its number and its trade into the file; while the lock is held, the number is its."""
+    handle.seek(0)
+    pid, _unused, trade = handle.read().strip().partition(" ")
+    if trade == "housekeeping" and pid.isdigit():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def locked(bot: Bot, wait: float = 20, housekeeping: bool = False):
+    """One promotion, handover or look-round at a time. Nothing waits for housekeeping, which ends and comes again."""
     bot.run.mkdir(parents=True, exist_ok=True)
-    with open(bot.run / "lock", "w") as handle:
-        deadline = time.monotonic() + wait
+    with open(bot.run / "lock", "a+") as handle:
+        deadline, asked = time.monotonic() + wait, 0.0
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
+                if housekeeping:
+                    raise GaveWay from None
                 if time.monotonic() > deadline:
                     raise Refused(f"Another rsync-ha command works on {bot.name} and does not end.") from None
+                if time.monotonic() - asked > 1:
+                    asked = time.monotonic()
+                    ask_to_give_way(handle)
                 time.sleep(0.05)
-        yield
+        if housekeeping:
+            signal.signal(signal.SIGTERM, give_way)
+        handle.truncate(0)
+        handle.write(f"{os.getpid()} {'housekeeping' if housekeeping else 'work'}")
+        handle.flush()
+        try:
+            yield
+        finally:
+            if housekeeping:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def as_user(bot: Bot) -> dict:

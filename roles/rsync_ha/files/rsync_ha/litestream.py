@@ -73,11 +73,11 @@ class Segment:
         known = read_json(self.book)
         return known if known.get("era") == self.era.id else {}
 
-    def open(self) -> Segment:
-        """Go on where the last one was closed and nothing was written since; else begin the next one."""
+    def open(self, anew: bool = False) -> Segment:
+        """Go on where the last one was closed and nothing was written since; else, or when told to, begin the next one."""
         last = self.last()
         self.number = last.get("segment", 0)
-        if not (self.number and self.untouched()):
+        if anew or not (self.number and self.untouched()):
             # Litestream's own notes of the segment that ended.
             shutil.rmtree(self.meta, ignore_errors=True)
             self.number += 1
@@ -101,6 +101,9 @@ class Segment:
             "path": str(self.source),
             "meta-path": str(self.meta),
             "monitor-interval": f"{max(50, config['sync_interval_ms'] // 2)}ms",
+            # Ten times as often as SQLite, which checkpoints at 1000 pages: where the bot's own checkpoint comes first and the log starts
+            # over, what was written since Litestream's last look is in no replica.
+            "min-checkpoint-page-count": 100,
             "replica": {"sync-interval": f"{config['sync_interval_ms']}ms", **replica},
         }
 
@@ -180,6 +183,13 @@ class Segment:
         """Read what is left in the WAL of a database that nobody writes; return its newest transaction id."""
         make_for_bot(self.bot, scratch)
         make_for_bot(self.bot, self.meta)
+        # Litestream sends what its replica lacks from the first transaction on, and keeps the first ones for five minutes only: a replica
+        # that begins with what there is has nothing to lack.
+        kept, seed = self.meta / "ltx" / "0", scratch / "replica" / "ltx" / "0"
+        if kept.is_dir():
+            shutil.copytree(kept, seed)
+            for path in (scratch / "replica", seed.parent, seed, *seed.iterdir()):
+                own_by_bot(self.bot, path)
         config = scratch / "litestream.yml"
         config.write_text(json.dumps({"dbs": [self.entry({"type": "file", "path": str(scratch / "replica")})]}))
         config.chmod(0o644)

@@ -7,8 +7,8 @@ import shutil
 import time
 
 from . import litestream, plain_files, report
-from .common import Bot, Era, Refused, load_bot, locked, make_for_bot, own_era, read_json, received_eras, received_records, say, stamp, write_json
-from .databases import Survey, child, count_rows, refuse_if_open, set_aside
+from .common import Bot, Era, Refused, load_bot, locked, make_for_bot, own_era, read_json, received_eras, received_records, say, stamp, undisturbed, write_json
+from .databases import COMPANIONS, Survey, child, count_rows, refuse_if_open, set_aside
 
 # Row counts are compared in a handover of databases up to this size; transaction ids always.
 COUNT_ROWS_BELOW = 512 << 20
@@ -243,7 +243,7 @@ def hand_over(bot: Bot, era: Era) -> dict:
 def settle(name: str) -> dict | None:
     """Where the peer went on without this host: keep aside what the peer never had, and say what it is."""
     bot = load_bot(name)
-    with locked(bot):
+    with locked(bot, housekeeping=True):
         own, received = own_era(bot), received_eras(bot)
         if bot.marker.exists() or own is None or not received or received[0] <= own:
             return None
@@ -257,6 +257,11 @@ def settle(name: str) -> dict | None:
         if parent is None or any(name not in replicas for name in databases):
             return None  # more is about to arrive
         result = {"action": "settled", "era": own.id, "newest": newest.id, "databases": {}}
+        if went_on_where_we_ended(state, parent):
+            # Looking closer would add a transaction of Litestream's own, and call it a difference.
+            state["settled"] = own.id
+            write_json(bot.state_file, state)
+            return {**result, "databases": {name: {"verdict": "in order"} for name in state["handover"]}}
         for relative in databases:
             result["databases"][relative] = settle_database(bot, own, newest, relative, parent["databases"].get(relative, [0, 0]), replicas[relative])
         state["settled"] = own.id
@@ -264,6 +269,12 @@ def settle(name: str) -> dict | None:
     for relative, entry in result["databases"].items():
         say(f"{name}: {relative} {entry['verdict']}" + (f", kept as {entry['kept']}" if entry.get("kept") else ""))
     return result
+
+
+def went_on_where_we_ended(state: dict, parent: dict) -> bool:
+    """After a handover that the peer took up at the very transactions at which it was made."""
+    ends = {name: list(entry["position"]) for name, entry in (state.get("handover") or {}).items()}
+    return bool(ends) and ends == {name: list(position) for name, position in parent["databases"].items()}
 
 
 def settle_database(bot: Bot, own: Era, newest: Era, relative: str, parent: list[int], segments: list) -> dict:
@@ -286,8 +297,9 @@ def settle_database(bot: Bot, own: Era, newest: Era, relative: str, parent: list
         result = {"position": end, "peer_went_on_at": parent}
         if not (missing or (changed and end > parent)):
             return {"verdict": "in order", **result}
-        kept = set_aside(path, f"diverged-{stamp()}")
-        told = explain(bot, own, newest, relative, kept, survivor, end, parent, differences)
+        with undisturbed():
+            kept = set_aside(path, f"diverged-{stamp()}")
+            told = explain(bot, own, newest, relative, kept, survivor, end, parent, differences)
         return {"verdict": "diverged", **result, "kept": str(kept), "report": told}
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -319,3 +331,31 @@ def explain(
     write_json(path, text, 0o600)
     write_json(bot.reports / f"{bot.name}-diverged-{stamp()}.json", text, 0o600)
     return str(path)
+
+
+# --- what nobody needs any more -----------------------------------------------------------------------------
+
+
+def prune(name: str) -> list[str]:
+    """Old eras and superseded copies beyond the newest ones. Never a diverged copy, never anything while the newest era does not restore."""
+    bot = load_bot(name)
+    with locked(bot, housekeeping=True):
+        received, own = received_eras(bot), own_era(bot)
+        # An era that arrived has restored here before anything older goes; where this host wrote the newest one, that is in its place.
+        known = report.restorable(bot) or {}
+        proven = received and known.get("era") == received[0].id and not any(e["unrestorable_seconds"] for e in known["databases"].values())
+        ours = bot.marker.exists() or (own is not None and (not received or own >= received[0]))
+        if not (proven or ours):
+            return []
+        old = [bot.replicas / era.id for era in received[bot.config["keep_eras"]:]]
+        metas = bot.root / "meta" / bot.name
+        old += [path for path in metas.glob("*") if own is None or path.name != own.id]
+        copies = report.aside(bot, "superseded")
+        gone = [pathlib.Path(path) for path in sorted(copies, key=lambda path: path.rpartition("-")[2], reverse=True)[bot.config["keep_superseded"]:]]
+        removed = [str(path) for path in old if path.is_dir()] + list(map(str, gone))
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+        for path in gone:
+            for suffix in COMPANIONS:
+                pathlib.Path(str(path) + suffix).unlink(missing_ok=True)
+    return removed

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pathlib
 import signal
 import subprocess
 import sys
 import threading
 import time
 
-from . import litestream, plain_files, report
-from .common import CONFIG, Bot, Era, Refused, load_bot, notify, own_era, read_json, say, write_json
+from . import litestream, plain_files, report, standby
+from .common import Bot, Era, Refused, load_bot, notify, own_era, read_json, ring, say, sources, write_json
 from .databases import Survey
 
 STALL_SECONDS = 20
+# A peer that refuses is asked more and more seldom, and one that comes back is noticed within this time.
+MAX_SEND_PAUSE = 15.0
 
 
 class Replica:
@@ -29,6 +30,8 @@ class Replica:
         # What was committed before this moment is on the peer.
         self.safe_at = time.time()
         self.txid = self.replicated = 0
+        # The next start begins a new segment, whatever state the last one was left in.
+        self.anew = False
 
     def keep(self, host_key: str) -> None:
         if self.process and self.process.poll() is not None:
@@ -37,9 +40,10 @@ class Replica:
             self.process = None
         if self.process is None and time.monotonic() - self.started_at > self.pause:
             # Litestream does not start while the peer is away.
-            self.pause = min(10, self.pause * 2)
+            self.pause = min(20, self.pause * 2)
             self.started_at = time.monotonic()
-            self.segment.open()
+            self.segment.open(anew=self.anew)
+            self.anew = False
             self.segment.write_config(host_key)
             self.process = self.segment.start()
             peer = self.segment.bot.config["peer"]["name"]
@@ -55,6 +59,11 @@ class Replica:
     def stalled(self) -> bool:
         running = self.process and time.monotonic() - self.started_at > STALL_SECONDS
         return bool(running) and time.time() - self.safe_at > STALL_SECONDS
+
+    def renew(self) -> None:
+        """A new segment, and with it a snapshot."""
+        self.end()
+        self.anew, self.pause = True, 0.0
 
     def kill(self) -> None:
         if self.process:
@@ -91,18 +100,15 @@ class Agent:
         self.host_key = remembered if remembered in keys else keys[0]
         self.proven = False
         self.stop = threading.Event()
-        self.sources = self.source_times()
+        self.sources = sources()
         self.errors: dict[str, str] = {}
         # Of the files that were sent last: a pass that would send nothing is left out.
         self.sent: int | None = None
         self.files_at = 0.0
         self.heard_at = 0.0
         self.deleted_at = time.monotonic()
-
-    @staticmethod
-    def source_times() -> list[int]:
-        code = pathlib.Path(__file__).parent
-        return [path.stat().st_mtime_ns for path in [CONFIG, *sorted(code.glob("*.py"))]]
+        self.guess_at, self.guess_pause = 0.0, 1.0
+        self.send_pause = 0.0
 
     # --- databases
 
@@ -124,6 +130,7 @@ class Agent:
                 replica.measure()
                 self.heard_at = time.time()
                 self.errors.pop(name, None)
+                self.errors.pop("sftp", None)
                 self.learn(self.host_key)
             except (OSError, ValueError, KeyError) as error:
                 if time.monotonic() - replica.started_at > 2:
@@ -134,6 +141,14 @@ class Agent:
                 self.proven = False
                 replica.kill()
 
+    def renew_broken(self) -> None:
+        """What the peer cannot restore is worth nothing, however little it lags."""
+        for name, replica in self.replicas.items():
+            reason = standby.told_broken(self.bot, replica.segment) if replica.process else None
+            if reason:
+                ring("warning", f"{name}: {self.bot.config['peer']['name']} cannot restore segment {replica.segment.number}, a new one begins: {reason}")
+                replica.renew()
+
     def learn(self, host_key: str) -> None:
         """Of the peer's host keys Litestream is shown one; next time it is the first guess."""
         if not self.proven:
@@ -142,14 +157,18 @@ class Agent:
 
     def guess_again(self) -> None:
         """In the file thread: a peer that is away answers late, and Litestream must run from the bot's first write on."""
-        if self.proven or not self.replicas:
+        if self.proven or not self.replicas or time.monotonic() < self.guess_at:
             return
+        # Each guess is a connection a key: a peer that counts connections must not be kept from ever answering.
+        self.guess_pause = min(60, 2 * self.guess_pause)
+        self.guess_at = time.monotonic() + self.guess_pause
         try:
             key = litestream.find_host_key(litestream.Segment(self.bot, self.era, ".probe"))
             self.errors.pop("sftp", None)
         except OSError as error:
             self.complain("sftp", str(error))
             return
+        self.guess_pause = 1.0
         self.learn(key)
         if key != self.host_key:
             self.host_key = key
@@ -197,8 +216,10 @@ class Agent:
                 self.deleted_at = time.monotonic()
             self.files_at, self.heard_at = started, time.time()
             self.errors.pop("files", None)
+            self.send_pause = 0.0
         except OSError as error:
             self.complain("files", str(error))
+            self.send_pause = min(MAX_SEND_PAUSE, max(1.0, 2 * self.send_pause))
 
     def status(self) -> dict:
         now = time.time()
@@ -230,7 +251,7 @@ class Agent:
             begun = time.monotonic()
             self.send()
             self.guess_again()
-            self.stop.wait(max(0.2, self.bot.config["interval_seconds"] - (time.monotonic() - begun)))
+            self.stop.wait(max(0.2, self.send_pause, self.bot.config["interval_seconds"] - (time.monotonic() - begun)))
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -246,11 +267,12 @@ class Agent:
             now = time.monotonic()
             if now - looked >= min(2, self.bot.config["interval_seconds"]):
                 looked = now
-                if self.source_times() != self.sources:
+                if sources() != self.sources:
                     say("the configuration changed: reading it again")
                     self.end()
                     os.execv(sys.executable, [sys.executable, *sys.argv])
                 self.look()
+                self.renew_broken()
             self.keep()
             if now - told >= 1:
                 told = now

@@ -18,6 +18,33 @@ def aside(bot: Bot, label: str) -> list[str]:
     return sorted(str(path) for path in found if path.is_file() and not path.name.endswith(companions))
 
 
+def verdict_file(bot: Bot) -> pathlib.Path:
+    """What the standby's watch found last."""
+    return bot.root / "state" / f"{bot.name}-restorable.json"
+
+
+def failing(entry: dict) -> float:
+    """For how many seconds the newest segment could not be restored."""
+    return time.time() - entry["failed_since"] if entry.get("failed_since") else 0.0
+
+
+def lag(entry: dict) -> float | None:
+    """Age of the newest state that restores, in seconds; None before the first."""
+    return round(max(0.0, time.time() - entry["covers"]), 3) if entry.get("covers") else None
+
+
+def restorable(bot: Bot) -> dict | None:
+    """What the standby's watch knows; None where nothing is watched."""
+    verdict = read_json(verdict_file(bot))
+    if not verdict or bot.marker.exists():
+        return None
+    databases = {
+        name: {"lag_seconds": lag(entry), "unrestorable_seconds": round(failing(entry), 1), "reason": entry["reason"], "position": entry["position"]}
+        for name, entry in verdict["databases"].items()
+    }
+    return {"era": verdict["era"], "looked_seconds_ago": round(time.time() - verdict["at"], 1), "databases": databases}
+
+
 def passive(bot: Bot) -> dict:
     """What this host knows without an agent: its era, what it received, what it kept aside."""
     own, received = own_era(bot), received_eras(bot)
@@ -32,6 +59,7 @@ def passive(bot: Bot) -> dict:
         "peer_said": heartbeat or None,
         "diverged": aside(bot, "diverged"),
         "superseded": aside(bot, "superseded"),
+        "restorable": restorable(bot),
         "offsite": read_json(bot.root / f"{bot.name}-offsite.json") or None,
         "free_bytes": shutil.disk_usage(bot.root).free,
     }
@@ -42,7 +70,10 @@ def publish_active(bot: Bot, status: dict | None) -> None:
     write_metrics(bot, status)
 
 
-def publish_passive(bot: Bot) -> None:
+def publish_passive(bot: Bot, older_than: float = 0) -> None:
+    path = bot.root / f"{bot.name}.json"
+    if older_than and path.exists() and time.time() - path.stat().st_mtime < older_than:
+        return
     told = read_json(bot.root / f"{bot.name}.json").get("replication") if bot.marker.exists() else None
     if told is None or time.time() - told["at"] > 30:
         publish_active(bot, None)
@@ -62,6 +93,11 @@ def metrics(bot: Bot, known: dict, status: dict | None) -> list[tuple[str, str, 
     if known["offsite"] and not known["active"]:
         age = round(time.time() - known["offsite"]["at"], 1)
         lines.append(("rsync_ha_offsite_age_seconds", "Since the start of the last complete copy to object storage.", here, age))
+    for name, entry in (known["restorable"] or {"databases": {}})["databases"].items():
+        label = f'{here},database="{name}"'
+        if entry["lag_seconds"] is not None:
+            lines.append(("rsync_ha_restorable_lag_seconds", "Age of the newest state that restores on this standby.", label, entry["lag_seconds"]))
+        lines.append(("rsync_ha_unrestorable_seconds", "For how long the newest segment has not restored here.", label, entry["unrestorable_seconds"]))
     if status is None:
         return lines
     for name, entry in status["databases"].items():

@@ -17,7 +17,7 @@ def values(**changes):
         "rsync_ha_interval_seconds": 5,
         "rsync_ha_sync_interval_ms": 500,
         "rsync_ha_snapshot_hours": 24,
-        "rsync_ha_retention_hours": 24,
+        "rsync_ha_retention_hours": 24, "rsync_ha_keep_eras": 3, "rsync_ha_keep_superseded": 2,
         "rsync_ha_promote_timeout_seconds": 300,
         "rsync_ha_min_free_mb": 1024,
         "rsync_ha_ssh_port": 22,
