@@ -21,7 +21,7 @@ CASES = [
     for case in yaml.safe_load(path.read_text())
 ]
 # Their preflight judges types, too. What Ansible says before it of other roles is matched in Ansible's words.
-JUDGED_BY_PREFLIGHT = {"hardening", "nginx", "bot_app", "docker_host", "haproxy_vip"}
+JUDGED_BY_PREFLIGHT = {"hardening", "nginx", "bot_app", "docker_host", "haproxy_vip", "rsync_ha"}
 
 
 @pytest.fixture(scope="module")
