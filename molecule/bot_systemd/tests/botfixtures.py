@@ -14,7 +14,7 @@ def site():
 @pytest.fixture(scope="session")
 def deploy():
     return lambda bot, *arguments, **variables: play(
-        ROOT / "playbooks/deploy.yml", *arguments, bot=bot, batch=2, target="all", **variables
+        ROOT / "playbooks/deploy.yml", *arguments, **{"bot": bot, "batch": 2, "target": "all", **variables}
     )
 
 

@@ -175,6 +175,25 @@ def test_live_by_override_is_logged_with_its_reason(site, bots, everywhere):
     assert site().code == 0
 
 
+def test_a_paper_run_counts_on_hosts_that_are_not_yet_deployed_to(deploy, site, bots, everywhere):
+    given = {"version": "v2", "batch": 1, "bot_app_bots": bots("gitbot", trading_mode="live"), "bot_app_paper_hours": 1}
+    run = deploy("gitbot", **given)
+    assert run.code != 0 and run.changed() == 0 and run.says("trading_mode live needs 1 hours of healthy paper trading"), run.text
+    last = everywhere[-1]
+    about = last.check_output("grep -l '\"version\": \"v2\"' /opt/bot-gitbot/releases/*/.botops/release.json")
+    record = json.dumps({about.split("/")[4]: {"seconds": 3601, "first": 0, "last": 0}})
+    last.check_output("echo %s > /var/lib/botops/bot_app/gitbot/paper.json", record)
+    run = deploy("gitbot", **given)
+    assert run.code == 0, run.text
+    assert {(seen["mode"], seen["version"]) for seen in (health(host, 8081) for host in everywhere)} == {("live", "2.0.0")}
+    assert site().code == 0
+
+
+def test_a_mistyped_bot_is_refused(deploy):
+    run = deploy("gitbto", rollback="previous")
+    assert run.code != 0 and run.says("write one of exchange, gitbot, paper, standby."), run.text
+
+
 def test_no_space_is_one_sentence_before_any_change(site, bots):
     # Another requirements file makes another release of the same commit, which has to be built.
     run = site(bot_app_bots=bots("gitbot", requirements="other.txt"), bot_app_min_free_mb=99999999)

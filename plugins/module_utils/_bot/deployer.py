@@ -11,7 +11,7 @@ import shutil
 import syslog
 import time
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot import releases
+from ansible_collections.botops.fleet.plugins.module_utils._bot import redaction, releases
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused, Unreachable
 from ansible_collections.botops.fleet.plugins.module_utils._bot.sources import KINDS, image_tag
 
@@ -261,7 +261,10 @@ class Deployer:
         self.host.write(target + "/.botops/overlay.yml", json.dumps(self.overlay(services)) + "\n", 0o644)
         override = ["--file", ".botops/overlay.yml", "--file", self.paths["etc"] + "/compose.override.yml"]
         what = "%s: laying its settings over %s" % (self.label, self.bot["compose_file"])
-        self.host.must(what, compose + override + ["config", "--quiet"], cwd=target, env=env)
+        try:
+            self.host.must(what, compose + override + ["config", "--quiet"], cwd=target, env=env)
+        except Refused as refused:  # the override holds the secrets
+            raise Refused(redaction.scrub(str(refused), self.secret_values())) from None
         if any("build" in service for service in services.values()):
             self.host.must("%s: building the image" % self.label, compose + ["build", "--quiet"], cwd=target, env=env)
         for name, service in sorted(services.items()):
@@ -319,7 +322,7 @@ class Deployer:
         """Run with the bot's own user, environment and secrets; systemd reads them, so none is on a command line."""
         etc = self.paths["etc"]
         if self.bot["mode"] == "compose":
-            env = dict(line.split("=", 1) for line in open(target + "/.botops/compose.env").read().splitlines())
+            env = dict(line.split("=", 1) for line in _read(target + "/.botops/compose.env").splitlines())
             argv = [
                 "docker", "compose", "--project-name", self.label + "-task", "--project-directory", target,
                 "--file", os.path.join(target, self.bot["compose_file"]), "--file", target + "/.botops/overlay.yml",
@@ -342,30 +345,18 @@ class Deployer:
                 words[0] = os.path.join(target, words[0] if "/" in words[0] else ".venv/bin/" + words[0])
             status, out, err = self.host.run(argv + words)
         if status:
-            said = releases.scrub("\n".join((out + err).strip().splitlines()[-15:]), self.secret_values())
+            said = redaction.scrub(out + err, self.secret_values()).strip()
+            said = "\n".join(said.splitlines()[-15:])
             raise Refused("%s: %s failed (%d) before anything was switched: %s" % (self.label, what, status, said))
 
     def secret_values(self):
         """To take them out of what is shown. Read where the host keeps them, so that they need not be sent again."""
-        values, etc = [], self.paths["etc"]
-        for name in self.bot["secret_names"]:
-            try:
-                with open("%s/credentials/%s" % (etc, name), encoding="utf-8") as handle:
-                    values.append(handle.read().strip())
-            except OSError:
-                pass
-        for name in ("secrets.env", "compose.override.yml"):
-            try:
-                with open("%s/%s" % (etc, name), encoding="utf-8") as handle:
-                    text = handle.read()
-            except OSError:
-                continue
-            if name == "secrets.env":
-                values += [_unquoted(line.split("=", 1)[1]) for line in text.splitlines() if "=" in line]
-            else:
-                given = json.loads(text)["services"][self.bot["service"]]["environment"]
-                values += [given[key].replace("$$", "$") for key in self.bot["secret_names"] if key in given]
-        return values
+        etc = self.paths["etc"]
+        values = [_read("%s/credentials/%s" % (etc, name)) for name in self.bot["secret_names"]]
+        values += redaction.read_environment(_read(etc + "/secrets.env")).values()
+        override = json.loads(_read(etc + "/compose.override.yml") or "{}")
+        given = override.get("services", {}).get(self.bot["service"], {}).get("environment", {})
+        return values + [given[key].replace("$$", "$") for key in self.bot["secret_names"] if key in given]
 
     def drop_stale_secrets(self):
         """Secrets that are no longer declared do not stay on the host."""
@@ -424,7 +415,7 @@ class Deployer:
             self.save(running=target, config=config, failed=None)
             return
         invocation = self.host.unit(self.unit)["InvocationID"]
-        said = releases.scrub(self.host.journal(self.unit, invocation), self.secret_values())
+        said = redaction.scrub(self.host.journal(self.unit, invocation), self.secret_values())
         at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
         self.save(failed={"release": target, "config": config, "at": at})
         outcome = self.go_back(target)
@@ -532,22 +523,18 @@ class Deployer:
             self.save(history=[entry for entry in self.state["history"] if entry not in gone])
 
 
+def _read(path):
+    """Text with its line ends as they are, or nothing where there is no such file."""
+    try:
+        with open(path, encoding="utf-8", newline="") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return ""
+
+
 def _requirement_lines(path):
     try:
         with open(path, encoding="utf-8") as handle:
             return [line for line in handle if line.strip() and not line.lstrip().startswith("#")]
     except OSError:
         return []
-
-
-def _unquoted(value):
-    value = value.strip()
-    if len(value) >= 2 and value[0] == value[-1] == '"':
-        value = value[1:-1]
-    out, index = [], 0
-    while index < len(value):
-        if value[index] == "\\" and index + 1 < len(value):
-            index += 1
-        out.append(value[index])
-        index += 1
-    return "".join(out)

@@ -95,10 +95,3 @@ def expired(known, history, keep, protected):
     """Releases to delete: all but the `keep` last activated, and never a protected one."""
     order = [entry for entry in known if entry not in history] + [entry for entry in history if entry in known]
     return [entry for entry in order[: max(len(order) - keep, 0)] if entry not in protected]
-
-
-def scrub(text, secrets):
-    """Take secret values out of what a bot wrote about itself. The longest first, since one may contain another."""
-    for secret in sorted((value for value in secrets if len(value) >= 4), key=len, reverse=True):
-        text = text.replace(secret, "[secret]")
-    return text
