@@ -24,6 +24,13 @@ LEAST = {
     "rsync_ha_min_free_mb": (0, "megabytes"),
 }
 
+LISTENS_BY = ("rsync_ha_daemon",)
+
+
+def listens(values):
+    told = values["rsync_ha_daemon"]
+    return [("rsync_ha_daemon.port", told.get("address", ""), told.get("port", 873))] if told.get("user") else []
+
 
 def check(values):
     found = check_pair(values) + check_numbers(values) + check_litestream(values) + check_offsite(values) + check_daemon(values)
