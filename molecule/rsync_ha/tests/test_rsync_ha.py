@@ -5,6 +5,7 @@ import re
 import time
 
 from conftest import SELECT, wait_for
+from sandbox import assert_sandboxed
 
 # Test figures are printed: run with -s, or read the verifier's log.
 
@@ -25,6 +26,11 @@ def test_nothing_active_starts_by_itself(pair):
         assert host.out("systemctl is-active bot-paper rsync-ha@paper botops-promote@paper || true").split() == ["inactive"] * 3
         assert host.out("systemctl is-enabled rsync-ha@paper botops-promote@paper || true").split() == ["static"] * 2
         assert host.out("systemctl is-active rsync-ha-settle.timer") == "active"
+
+
+def test_its_units_are_sandboxed(pair):
+    units = ["rsync-ha@paper", "botops-promote@paper", "rsync-ha-settle", "rsync-ha-offsite", "rsync-ha-daemon"]
+    assert_sandboxed(pair.a.out, [unit + ".service" for unit in units])
 
 
 def test_a_replica_needs_a_promotion_first(pair):
