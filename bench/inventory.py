@@ -120,7 +120,7 @@ class Bench:
             **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "AWS_", "DO_", "DIGITALOCEAN_"))},
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
             "ANSIBLE_DEPRECATION_WARNINGS": "false", "ANSIBLE_LOCALHOST_WARNING": "false", "HOME": str(work),
-            "DO_API_TOKEN": TOKEN, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench",
+            "DO_API_TOKEN": TOKEN, "DIGITALOCEAN_TOKEN": TOKEN, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench",
             "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
         }
 

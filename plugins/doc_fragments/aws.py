@@ -41,7 +41,7 @@ options:
   endpoint_url:
     description:
       - Where the API is. Change it for tests only.
-      - Taken from the environment variable E(AWS_URL) when left out.
+      - Taken from the environment variables E(AWS_ENDPOINT_URL) or E(AWS_URL) when left out.
     type: str
     aliases: [aws_endpoint_url]
   aws_ca_bundle:

@@ -11,7 +11,7 @@ options:
   api_token:
     description:
       - Token of the DigitalOcean API, with write scope for what the module manages.
-      - Taken from the environment variable E(DIGITALOCEAN_TOKEN) when left out.
+      - Taken from the environment variable E(DIGITALOCEAN_TOKEN), or its alias E(DIGITALOCEAN_ACCESS_TOKEN), when left out.
       - Set it once for all modules with C(module_defaults) and the action group C(group/botops.fleet.digitalocean).
     type: str
   api_endpoint:

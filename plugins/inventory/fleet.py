@@ -98,7 +98,10 @@ options:
         type: list
         elements: dict
       endpoint:
-        description: Address of the API, for tests and proxies.
+        description:
+          - Address of the API, for tests and proxies. Plain C(http) is refused for public addresses of DigitalOcean sources.
+          - Taken from the environment variable C(DIGITALOCEAN_API_ENDPOINT), or for AWS C(AWS_ENDPOINT_URL) or C(AWS_URL), when left
+            out, as the modules do.
         type: str
       timeout:
         description: Seconds to wait for one answer. 30 for DigitalOcean, 60 for AWS.
@@ -108,8 +111,8 @@ options:
         type: raw
       token_env:
         description:
-          - Name of the environment variable with the token. C(DIGITALOCEAN_ACCESS_TOKEN), C(DIGITALOCEAN_TOKEN) and
-            C(DO_API_TOKEN) are tried when no token is named at all.
+          - Name of the environment variable with the token. C(DIGITALOCEAN_TOKEN) and its alias C(DIGITALOCEAN_ACCESS_TOKEN) are
+            tried, in this order, when no token is named at all.
         type: str
       token_file:
         description: File with the token; relative to the inventory file.
@@ -165,6 +168,7 @@ options:
   cache:
     description:
       - Keep the normalised hosts in a file that only its owner can read. While it is fresh, no API is called at all.
+      - Answers belong to the token, key or profile that got them. With another one everything is read anew, whatever is kept.
       - C(--flush-cache) reads anew.
     type: bool
     default: false
@@ -277,12 +281,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             raise InventoryError("tag_keys: %s is not one of role, env, bot" % ", ".join(sorted(unknown)))
         given = self.get_option("sources")
         refuse_literals(given)
+        store = Cache(self.get_option("cache_connection"), path, self.display.warning) if use_cache else None
         context = Context(
-            base_dir=os.path.dirname(os.path.abspath(path)), tag_keys=self.get_option("tag_keys"), cache=use_cache,
+            base_dir=os.path.dirname(os.path.abspath(path)), tag_keys=self.get_option("tag_keys"), cache=store,
             workers=self.get_option("workers"),
         )
         sources = make_sources([self._rendered(entry) for entry in given], context)
-        store = Cache(self.get_option("cache_connection"), path, self.display.warning) if use_cache else None
         gatherer = Gatherer(
             store, self.display.warning, max_age=self.get_option("cache_timeout"), stale_age=self.get_option("stale_if_error"),
             workers=self.get_option("workers"), read_cache=read_cache,

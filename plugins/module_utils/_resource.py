@@ -35,6 +35,10 @@ class NotUnique(Failure):
     """A name means more than one thing."""
 
 
+class TimedOut(Failure):
+    """Something was looked at until the end, and was not as it was waited for."""
+
+
 # --- comparing
 
 
@@ -159,7 +163,7 @@ def wait_for(probe, what, timeout, log=None, sleep=None, clock=None):
         last = seen
         left = end - clock()
         if left <= 0:
-            raise Failure("Gave up waiting for %s after %d s; it was last seen as: %s. Running the task again goes on waiting." % (what, timeout, seen))
+            raise TimedOut("Gave up waiting for %s after %d s; it was last seen as: %s. Running the task again goes on waiting." % (what, timeout, seen))
         sleep(min(pause, max(left, 0.001)))
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
@@ -264,28 +268,46 @@ def _only(adapter):
     return found[0] if found else None
 
 
+def _look_for(adapter):
+    """(what a creation without an answer left behind, or None; why that cannot be told, or None)."""
+    problem = None
+
+    def probe():
+        nonlocal problem
+        try:
+            found, problem = _only(adapter), None
+        except NotUnique:
+            raise
+        except Failure as error:
+            found, problem = None, error
+        return found, problem or "not listed"
+
+    try:
+        return wait_for(probe, "%s to show up" % adapter.title, LOOKUP_SECONDS, adapter.log), None
+    except TimedOut:
+        return None, problem
+
+
 def _create(adapter, wanted):
-    """Create once. If the answer was lost, look for the result before anything is sent again."""
+    """Create once. If the answer was lost, look for the result; only where that says that there is none, try once more."""
     for last_try in (False, True):
         try:
             return adapter.create(wanted)
         except Ambiguous as lost:
             adapter.warnings.append("The answer to creating %s was lost (%s), so it was looked for by name before going on." % (adapter.title, lost))
-            try:
-                return wait_for(
-                    lambda: (_only(adapter), "not listed"),
-                    "%s to show up" % adapter.title,
-                    LOOKUP_SECONDS,
-                    adapter.log,
-                )
-            except NotUnique:
-                raise
-            except Failure as absent:
-                if last_try or not adapter.visible_at_once:
-                    raise Failure(
-                        "Creating %s got no clear answer (%s) and it cannot be found. Run the task again in some minutes; it "
-                        "looks for the name first, so nothing is created twice. (%s)" % (adapter.title, lost, absent)
-                    ) from None
+            found, problem = _look_for(adapter)
+            if found is not None:
+                return found
+            if problem is not None:
+                raise Failure(
+                    "Creating %s got no clear answer (%s), and looking for it failed as well (%s), so it may exist. Nothing was sent twice. Run "
+                    "the task again when the API answers; it looks for what is there first." % (adapter.title, lost, problem)
+                ) from None
+            if last_try or not adapter.visible_at_once:
+                raise Failure(
+                    "Creating %s got no clear answer (%s) and it is not listed, but it may still appear. Run the task again in some minutes; it "
+                    "looks for what is there first, so nothing is created twice." % (adapter.title, lost)
+                ) from None
     raise AssertionError("not reached")
 
 

@@ -17,11 +17,17 @@ options:
   name:
     description:
       - Host name of the droplet; letters, digits, dot and dash.
-      - With O(id), the droplet is renamed to it.
+      - With O(id), a droplet that is called otherwise is refused, or renamed with O(rename=true).
     type: str
   id:
-    description: The droplet's number, to choose between several of one name or to rename it.
+    description:
+      - The droplet's number, to choose between several of one name or to rename it.
+      - A droplet without the O(owner_tag) is refused, in either state.
     type: int
+  rename:
+    description: Give the droplet O(id) the name O(name).
+    type: bool
+    default: false
   owner_tag:
     description:
       - Tag that marks what belongs to this fleet, for example V(fleet:prod). It is added to new droplets.
@@ -188,6 +194,7 @@ def main():
         spec(
             name={"type": "str"},
             id={"type": "int"},
+            rename={"type": "bool", "default": False},
             owner_tag={"type": "str"},
             region={"type": "str"},
             size={"type": "str"},

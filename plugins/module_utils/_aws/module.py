@@ -8,6 +8,7 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import AWS_ENDPOINT
 from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Ambiguous, Failure, Gone, converge
 
 try:
@@ -41,7 +42,7 @@ CONNECTION = {
     "session_token": {
         "type": "str", "aliases": ["aws_session_token"], "no_log": True, "fallback": (env_fallback, ["AWS_SESSION_TOKEN"])
     },
-    "endpoint_url": {"type": "str", "aliases": ["aws_endpoint_url"], "fallback": (env_fallback, ["AWS_URL"])},
+    "endpoint_url": {"type": "str", "aliases": ["aws_endpoint_url"], "fallback": (env_fallback, AWS_ENDPOINT)},
     "aws_ca_bundle": {"type": "path", "fallback": (env_fallback, ["AWS_CA_BUNDLE"])},
     "validate_certs": {"type": "bool", "default": True},
 }
@@ -111,13 +112,17 @@ class Api:
         try:
             return getattr(client, operation)(**request)
         except (known.ClientError, known.BotoCoreError) as error:
-            lost = isinstance(error, (known.ReadTimeoutError, known.ConnectionClosedError)) or (
-                isinstance(error, known.ClientError) and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
-            )
             problem = in_words(error, self.service, operation)
-            if lost and why == "creating":
+            if why == "creating" and may_have_taken_effect(error):
                 raise Ambiguous(str(problem)) from error
             raise problem from error
+
+
+def may_have_taken_effect(error):
+    """Whether a request that ended like this can have been carried out. What is refused, or never reached AWS, has not."""
+    if isinstance(error, known.ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    return isinstance(error, (known.HTTPClientError, known.IncompleteReadError)) and not isinstance(error, known.ConnectionError)
 
 
 def in_words(error, service, operation):

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import math
 import random
@@ -14,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import DIGITALOCEAN_API, DIGITALOCEAN_TOKEN, endpoint_problem
 from ansible_collections.botops.fleet.plugins.module_utils._resource import Ambiguous, Failure, Gone
 
 try:
@@ -27,7 +27,6 @@ try:
 except ImportError as error:
     IMPORT_ERROR = error
 
-DEFAULT_ENDPOINT = "https://api.digitalocean.com"
 PAGE_SIZE = 200
 PARALLEL = 8
 ATTEMPTS = 4
@@ -77,24 +76,12 @@ def identity_of(item):
     return repr(item)
 
 
-def clear_text(endpoint):
-    """Whether the token would cross a public network unencrypted."""
-    match = re.match(r"^http://(\[[^\]]+\]|[^:/]+)", endpoint)
-    if not match:
-        return False
-    host = match.group(1).strip("[]")
-    try:
-        return not ipaddress.ip_address(host).is_private
-    except ValueError:
-        return "." in host  # a bare name is a host of the lab
-
-
 def never_sent(error):
     """Whether no byte of the request can have reached the API. The library's own distinction is too kind: a connection
     that breaks while the answer is read may count as a failed request there."""
     if not isinstance(error, ServiceRequestError):
         return False
-    early = ("NewConnectionError", "ConnectTimeout", "NameResolutionError", "SSLError", "ProxyError", "gaierror")
+    early = ("NewConnectionError", "ConnectTimeout", "NameResolutionError", "CERTIFICATE_VERIFY_FAILED", "ProxyError", "gaierror")
     return isinstance(error, ServiceRequestTimeoutError) or any(name in repr(error.inner_exception) for name in early)
 
 
@@ -105,14 +92,13 @@ class Client:
         if IMPORT_ERROR:
             raise Failure("The Python library pydo is missing for %s (%s). Install it there: pip install pydo" % (sys.executable, IMPORT_ERROR))
         if not token:
-            raise Failure("No API token was given. Set api_token, or the environment variable DIGITALOCEAN_TOKEN.")
+            raise Failure("No API token was given. Set api_token, or the environment variable %s." % " or ".join(DIGITALOCEAN_TOKEN))
         if re.search(r"\s", token) or not token.isprintable() or not token.isascii():
             raise Failure("The API token has spaces, line breaks or other characters that no token has; check where it is read from.")
-        self.endpoint = (endpoint or DEFAULT_ENDPOINT).rstrip("/")
-        if not re.match(r"^https?://[^/\s]+$", self.endpoint):
-            raise Failure("api_endpoint must be http(s)://host[:port] without a path, not %r." % self.endpoint)
-        if clear_text(self.endpoint):
-            raise Failure("api_endpoint: %s would send the token unencrypted over a public network; use https." % self.endpoint)
+        self.endpoint = (endpoint or DIGITALOCEAN_API).rstrip("/")
+        problem = endpoint_problem(self.endpoint)
+        if problem:
+            raise Failure("api_endpoint %s." % problem)
         self.timeout = timeout
         self.log = log or (lambda text: None)
         self.sleep = sleep or time.sleep
@@ -254,7 +240,8 @@ class Client:
         said = answer_text(status, text, response.headers.get("content-type", ""))
         if status == 401:
             raise Failure(
-                "%s: the API token was refused (HTTP 401): it is wrong, expired or revoked. Give a valid one in api_token or DIGITALOCEAN_TOKEN." % what
+                "%s: the API token was refused (HTTP 401): it is wrong, expired or revoked. Give a valid one in api_token or %s."
+                % (what, DIGITALOCEAN_TOKEN[0])
             )
         if status == 403:
             raise Failure("%s was refused: %s. If it says nothing more, the API token lacks a scope for this." % (what, said))

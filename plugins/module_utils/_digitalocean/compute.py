@@ -135,12 +135,7 @@ class Droplet(DigitalOcean):
 
     def find(self):
         if self.params["id"]:
-            try:
-                return [self.client.get("%s/%d" % (self.path, self.params["id"]), "reading %s" % self.title)[self.one]]
-            except Gone:
-                if self.params["state"] == "present":
-                    raise Failure("There is no droplet with the id %d. Leave id out to have one created." % self.params["id"]) from None
-                return []
+            return self._find_by_id()
         named = self.client.listing(self.path, self.many, name=self.params["name"])
         # The API's filter ignores case; two names that differ in case are two droplets.
         named = [raw for raw in named if raw["name"] == self.params["name"]]
@@ -154,6 +149,26 @@ class Droplet(DigitalOcean):
                 % (self.title, "; ".join(self.describe(raw) for raw in named), owner)
             )
         return owned
+
+    def _find_by_id(self):
+        params = self.params
+        try:
+            raw = self.client.get("%s/%d" % (self.path, params["id"]), "reading %s" % self.title)[self.one]
+        except Gone:
+            if params["state"] == "present":
+                raise Failure("id: there is no droplet %d. Leave id out to have one created." % params["id"]) from None
+            return []
+        if params["owner_tag"] and params["owner_tag"] not in raw["tags"]:
+            raise Failure(
+                "id: droplet %d is %s, which does not carry the tag %s (owner_tag), so it is not this fleet's. Give the id of one that does, or "
+                "tag it to adopt it. Nothing was changed." % (params["id"], raw["name"], params["owner_tag"])
+            )
+        if params["name"] and params["name"] != raw["name"] and not (params["rename"] and params["state"] == "present"):
+            raise Failure(
+                "id: droplet %d is called %s, not %s. Correct id or name%s. Nothing was changed."
+                % (params["id"], raw["name"], params["name"], ", or set rename: true to rename it" if params["state"] == "present" else "")
+            )
+        return [raw]
 
     def describe(self, raw):
         where = [
@@ -432,7 +447,7 @@ class Snapshot(DigitalOcean):
         params = self.params
         snapshots = self.client.listing(self.path, self.many, resource_type="droplet")
         if params["id"]:
-            return [raw for raw in snapshots if str(raw["id"]) == params["id"]]
+            return self._find_by_id(snapshots)
         found = [raw for raw in snapshots if raw["name"] == params["name"]]
         # Without a candidate there is nothing to narrow: the droplet may be gone as well.
         if params["droplet"] and (found or params["state"] == "present"):
@@ -440,6 +455,20 @@ class Snapshot(DigitalOcean):
                 self.source = self.droplet("droplet", params["droplet"])
             identity = self.source["id"] if self.source else params["droplet"]
             found = [raw for raw in found if raw["resource_id"] == str(identity)]
+        return found
+
+    def _find_by_id(self, snapshots):
+        params = self.params
+        found = [raw for raw in snapshots if str(raw["id"]) == params["id"]]
+        if not found and params["state"] == "present":
+            raise Failure("id: there is no snapshot %s. Leave id out to have one taken." % params["id"])
+        for raw in found:
+            if params["name"] not in (None, raw["name"]):
+                raise Failure("id: snapshot %s is called %s, not %s. Correct id or name. Nothing was changed." % (params["id"], raw["name"], params["name"]))
+            if params["droplet"]:
+                self.source = self.droplet("droplet", params["droplet"])
+            if self.source and raw["resource_id"] != str(self.source["id"]):
+                raise Failure("droplet: snapshot %s (id) is not one of droplet %s. Correct either. Nothing was changed." % (params["id"], params["droplet"]))
         return found
 
     @property

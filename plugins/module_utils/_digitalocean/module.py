@@ -9,18 +9,19 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.client import DEFAULT_ENDPOINT, Client
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import DIGITALOCEAN_API, DIGITALOCEAN_ENDPOINT, DIGITALOCEAN_TOKEN
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.client import Client
 from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Failure, converge, several
 
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
 UUID = re.compile(r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")
 
 CONNECTION = {
-    "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["DIGITALOCEAN_TOKEN"])},
+    "api_token": {"type": "str", "no_log": True, "fallback": (env_fallback, DIGITALOCEAN_TOKEN)},
     "api_endpoint": {
         "type": "str",
-        "default": DEFAULT_ENDPOINT,
-        "fallback": (env_fallback, ["DIGITALOCEAN_API_ENDPOINT"]),
+        "default": DIGITALOCEAN_API,
+        "fallback": (env_fallback, DIGITALOCEAN_ENDPOINT),
     },
     "api_timeout": {"type": "int", "default": 30},
 }

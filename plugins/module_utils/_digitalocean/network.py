@@ -280,6 +280,11 @@ class ReservedIp(DigitalOcean):
         self._target = None
 
     @property
+    def visible_at_once(self):
+        """One for a droplet is listed without it until it was assigned, and looks like one that is free."""
+        return not self.params["droplet"]
+
+    @property
     def title(self):
         params = self.params
         if params["ip"]:

@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import difflib
 import functools
+import json
 import os
 import re
 import threading
 
+from ansible.module_utils.basic import env_fallback
+
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import AWS_ENDPOINT
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.hosts import make_host
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.source import Source
@@ -20,6 +24,9 @@ ATTEMPTS = 4
 HOME = "us-east-1"  # who asks for all regions names none, and the configuration may not either
 REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
 ROLE = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
+# What decides whose credentials botocore finds, and the files in which it looks.
+CREDENTIAL_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+CREDENTIAL_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
 CREDENTIAL_SPEC = {
     "profile": {"type": "str"},
     "role_arn": {"type": "str"},
@@ -51,6 +58,15 @@ def normalise(instance, region, account="", tag_keys=None):
         created=launched.strftime("%Y-%m-%dT%H:%M:%SZ") if hasattr(launched, "strftime") else str(launched or ""),
         tag_keys=tag_keys,
     )
+
+
+def file_text(path):
+    """The content of a file of credentials, or None when there is none that can be read."""
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8") as handle:
+            return handle.read()
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def filters(options):
@@ -169,7 +185,7 @@ def check_region(region):
 class AwsSource(Source):
     TYPE = "aws"
     SPEC = {
-        "endpoint": {"type": "str"},
+        "endpoint": {"type": "str", "fallback": (env_fallback, AWS_ENDPOINT)},
         "timeout": {"type": "int", "default": 60},
         "filters": {"type": "dict", "default": {}},
         "accounts": {
@@ -215,9 +231,10 @@ class AwsSource(Source):
         self.accounts = [(about, Account(about, options["endpoint"], options["timeout"])) for about in listed]
 
     def _identity(self, about):
-        # With the environment's credentials, another profile or key in it is another account. Key ids are no secrets.
-        where = [os.environ.get(name) for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")] if not about.get("profile") else []
-        return [about.get("profile"), about.get("role_arn"), self.options["endpoint"], where]
+        """Whose answers these are. Credentials are not resolved for it: that would cost more than the whole warm run."""
+        found = [os.environ.get(name) for name in CREDENTIAL_VARIABLES] if not about.get("profile") else []
+        found += [file_text(os.environ.get(name) or default) for name, default in CREDENTIAL_FILES.items()]
+        return [about.get("profile"), about.get("role_arn"), about.get("external_id"), self.options["endpoint"], self.context.fingerprint(json.dumps(found))]
 
     def discovery(self):
         if self.options["regions"] != ["all"]:

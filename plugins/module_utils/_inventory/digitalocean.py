@@ -15,16 +15,21 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from ansible.module_utils.basic import env_fallback
+
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import (
+    DIGITALOCEAN_API,
+    DIGITALOCEAN_ENDPOINT,
+    DIGITALOCEAN_TOKEN,
+    endpoint_problem,
+)
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.hosts import carries, make_host
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.secret import resolve
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.source import Source
 
-ENDPOINT = "https://api.digitalocean.com"
 PAGE = 200
 STATE = {"new": "pending", "active": "running", "off": "stopped", "archive": "archived"}
-# In the order in which the vendor's own tools look.
-TOKEN_VARIABLES = ("DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN", "DO_API_TOKEN")
 CREDENTIAL_SPEC = {
     "token": {"type": "raw", "no_log": True},
     "token_env": {"type": "str", "no_log": False},
@@ -166,7 +171,7 @@ class Api:
 class DigitalOceanSource(Source):
     TYPE = "digitalocean"
     SPEC = {
-        "endpoint": {"type": "str", "default": ENDPOINT},
+        "endpoint": {"type": "str", "default": DIGITALOCEAN_API, "fallback": (env_fallback, DIGITALOCEAN_ENDPOINT)},
         "timeout": {"type": "int", "default": 30},
         "accounts": {
             "type": "list", "elements": "dict", "mutually_exclusive": EXCLUSIVE,
@@ -179,11 +184,9 @@ class DigitalOceanSource(Source):
     @staticmethod
     def check(options):
         said = []
-        parts = urllib.parse.urlsplit(options["endpoint"])
-        if parts.scheme not in ("https", "http") or not parts.hostname:
-            said.append("endpoint must be an https:// address")
-        elif parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-            said.append("endpoint %s would send the token unencrypted; use https://" % options["endpoint"])
+        problem = endpoint_problem(options["endpoint"])
+        if problem:
+            said.append("endpoint %s" % problem)
         names = [account["name"] for account in options["accounts"] or []]
         said += ["accounts: %s is there twice" % name for name in sorted({name for name in names if names.count(name) > 1})]
         return said
@@ -197,12 +200,17 @@ class DigitalOceanSource(Source):
         def fetch():
             return self.fetch(credentials, account or self.name)
 
-        # Which variable or file the token comes from stands for the account; the token itself must not.
-        came_from = [credentials.get("token_env"), credentials.get("token_file")]
-        return self.part("account %s" % account if account else "", fetch, self.options["endpoint"], came_from)
+        try:
+            whose = self.context.fingerprint(self._token(credentials)[0])
+        except InventoryError:
+            whose = None  # nobody's hosts; `fetch` says why, under the source's own policy
+        return self.part("account %s" % account if account else "", fetch, self.options["endpoint"], whose)
+
+    def _token(self, credentials):
+        return resolve(credentials, "token", DIGITALOCEAN_TOKEN, self.context.base_dir)
 
     def fetch(self, credentials, account):
-        token, came_from = resolve(credentials, "token", TOKEN_VARIABLES, self.context.base_dir)
+        token, came_from = self._token(credentials)
         if not token.isprintable() or " " in token or not token.isascii():
             raise InventoryError("the token from %s contains characters that no token has" % came_from)
         api = Api(self.options["endpoint"], token, came_from, timeout=self.options["timeout"])

@@ -13,15 +13,19 @@ from ansible_collections.botops.fleet.plugins.module_utils._inventory.gather imp
 class Context:
     """What sources need from the plugin."""
 
-    def __init__(self, base_dir="", tag_keys=None, cache=False, workers=16):
+    def __init__(self, base_dir="", tag_keys=None, cache=None, workers=16):
         self.base_dir, self.tag_keys, self.cache, self.workers = base_dir, tag_keys or {}, cache, workers
+
+    def fingerprint(self, secret):
+        """What stands for a secret in a key of the cache. Without a cache nothing is kept, and nothing has to be told apart."""
+        return self.cache.fingerprint(secret) if self.cache else None
 
 
 class Source:
     TYPE = ""
     SPEC = {}
     RULES = {}
-    # Options that decide what is asked. Only they are part of the cache's key; a secret never is.
+    # Options that decide what is asked. They and whose account it is make the cache's key; of a secret, only its fingerprint.
     IDENTITY = ("tags", "states", "regions")
 
     @staticmethod

@@ -74,6 +74,7 @@ def calls(monkeypatch, gaps):
 
     seen = Calls()
     seen.failures = {}
+    seen.gaps = gaps
     original = gaps(botocore.client.BaseClient._make_api_call)
 
     def call(self, operation, request):
@@ -93,7 +94,7 @@ def calls(monkeypatch, gaps):
 @pytest.fixture
 def aws(monkeypatch, calls):
     """`aws("ecs_service", name=…)` runs aws_ecs_service; `check=True` in check mode; `fails=True` expects a failure."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"):
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")

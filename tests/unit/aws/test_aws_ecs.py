@@ -1,7 +1,17 @@
 """aws_ecs_service and aws_ecs_capacity_provider: the grid, autoscaling left alone, and deployments that fail with their reason."""
 
+import importlib
+
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 KEY = {"cluster": "core", "name": "engine"}
 
@@ -118,6 +128,32 @@ def test_a_lost_answer_does_not_create_twice(aws, calls, cluster, error):
     said = aws("ecs_service", **declared(cluster))
     assert said.writes == ["CreateService"] and said["changed"]
     assert "The answer to creating ECS service core/engine was lost" in said["warnings"][0]
+
+
+def test_a_look_up_that_failed_is_no_absence(aws, calls, cluster, monkeypatch):
+    """A second request followed."""
+    calls.fail("CreateService", LOST[0], after=True)
+    down = ClientError({"Error": {"Code": "ServerException", "Message": "down"}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "DescribeServices")
+    asked = []
+
+    def describe(request):
+        asked.append(request)
+        if len(asked) > 1:
+            raise down
+
+    monkeypatch.setattr(calls.gaps, "instead_DescribeServices", describe, raising=False)
+    said = aws("ecs_service", fails=True, **declared(cluster))
+    assert said.writes == ["CreateService"]
+    assert "so it may exist. Nothing was sent twice. Run the task again when the API answers" in said["msg"]
+    monkeypatch.undo()
+
+
+def test_what_may_have_taken_effect_is_looked_for():
+    module = importlib.import_module("ansible_collections.botops.fleet.plugins.module_utils._aws.module")
+    refused = ClientError({"Error": {"Code": "InvalidParameterException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "CreateService")
+    sent = [*LOST, HTTPClientError(error=OSError("reset")), ResponseStreamingError(error=OSError("cut off"))]
+    unsent = [refused, EndpointConnectionError(endpoint_url="x"), ConnectTimeoutError(endpoint_url="x"), NoCredentialsError()]
+    assert [module.may_have_taken_effect(error) for error in sent + unsent] == [True] * len(sent) + [False] * len(unsent)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,8 @@ def cloud(judge):
 
 @pytest.fixture(autouse=True)
 def no_long_pauses(monkeypatch):
-    monkeypatch.delenv("DIGITALOCEAN_TOKEN", raising=False)
+    for name in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
     resource, client = util("_resource"), util("_digitalocean.client")
     monkeypatch.setattr(resource, "FIRST_PAUSE", 0.004)
     monkeypatch.setattr(resource, "LONGEST_PAUSE", 0.02)

@@ -53,6 +53,48 @@ def test_create_that_never_gets_an_answer_gives_up_and_says_how_to_go_on(do, clo
     assert "Run the task again" in sentence(result)
 
 
+BY_KIND = {
+    "droplet": (DROPLET, "^/v2/droplets$", "^/v2/droplets\\?"),
+    "reserved_ip": ({"region": "nyc3"}, "^/v2/reserved_ips$", "^/v2/reserved_ips\\?"),
+    "uptime_check": ({"name": "up", "target": "https://bot.example.com"}, "^/v2/uptime/checks$", "^/v2/uptime/checks\\?"),
+}
+LOST = [{"status": 503}, {"status": 429, "headers": {"retry-after": "3000"}}, {"drop": True}]
+
+
+@pytest.mark.parametrize("fault", LOST, ids=["503", "429", "no answer"])
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_look_up_that_failed_is_no_absence(do, cloud, kind, fault):
+    """A second POST followed, and two of them ran."""
+    arguments, post, listing = BY_KIND[kind]
+    cloud.fault(method="POST", path=post, status=503, after=True)
+    cloud.fault(path=listing, skip=1, times=9999, **fault)
+    result = do(kind, fails=True, **arguments)
+    assert len(result.writes) == 1
+    said = sentence(result)
+    assert "so it may exist. Nothing was sent twice. Run the task again when the API answers" in said
+    cloud.faults.clear()
+    assert do(kind, **arguments)["changed"] is False, "the next run finds it"
+
+
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_look_up_that_fails_for_a_while_is_repeated_until_it_is_answered(do, cloud, kind, monkeypatch):
+    monkeypatch.setattr(util("_resource"), "LOOKUP_SECONDS", 5)
+    arguments, post, listing = BY_KIND[kind]
+    cloud.fault(method="POST", path=post, status=503, after=True)
+    cloud.fault(path=listing, skip=1, times=4, status=503)
+    result = do(kind, **arguments)
+    assert result["changed"] and len(result.writes) == 1
+
+
+def test_address_for_a_droplet_is_not_reserved_twice_while_it_is_being_assigned(do, cloud):
+    """Until then it is listed without the droplet, as one that is free."""
+    do("droplet", **DROPLET)
+    cloud.action_seconds = 0.6
+    cloud.fault(method="POST", path="^/v2/reserved_ips$", after=True, drop=True)
+    result = do("reserved_ip", fails=True, droplet="bot-1")
+    assert len(result.writes) == 1 and "it may still appear. Run the task again in some minutes" in sentence(result)
+
+
 def test_snapshot_that_got_no_answer_is_not_taken_twice(do, cloud):
     """It is listed only when it is finished, so not to find it proves nothing."""
     do("droplet", **DROPLET)
@@ -217,8 +259,11 @@ def test_no_token_names_the_variable(cloud):
     assert "DIGITALOCEAN_TOKEN" in sentence(run_module("do_vpc", {"name": "bots", "api_endpoint": cloud.url}))
 
 
-def test_token_from_the_environment(cloud, monkeypatch):
-    monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
+@pytest.mark.parametrize("variable", ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"])
+def test_token_from_the_environment(cloud, monkeypatch, variable):
+    monkeypatch.setenv(variable, TOKEN)
+    if variable == "DIGITALOCEAN_TOKEN":
+        monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", "not-the-first")
     monkeypatch.setenv("DIGITALOCEAN_API_ENDPOINT", cloud.url)
     result = run_module("do_vpc", {"name": "bots", "region": "nyc3"})
     assert result["changed"] and TOKEN not in str(result)
@@ -246,9 +291,27 @@ def test_endpoint_that_is_none(cloud):
     assert "api_endpoint must be" in sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": "api.example.com"}))
 
 
-@pytest.mark.parametrize("endpoint", ["http://api.digitalocean.com", "http://203.0.114.9:80", "http://[2606:4700::1]"])
+PUBLIC = [
+    "http://api.digitalocean.com", "http://203.0.114.9:80", "http://[2606:4700::1]", "http://[::ffff:8.8.8.8]", "http://134744072",
+    "http://0x08080808", "HTTP://8.8.8.8",
+]
+
+
+@pytest.mark.parametrize("endpoint", PUBLIC)
 def test_token_does_not_cross_the_internet_in_clear_text(endpoint):
     assert "unencrypted over a public network" in sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": endpoint}))
+
+
+@pytest.mark.parametrize("endpoint", ["http://x:canary-password@8.8.8.8", "https://x@api.example.com", "http://localhost@8.8.8.8", "http://a:b@c:d"])
+def test_endpoint_with_a_user_in_it(endpoint):
+    """It was taken for a bare name, so the token went to 8.8.8.8 in clear text."""
+    said = sentence(run_module("do_vpc", {"name": "b", "api_token": TOKEN, "api_endpoint": endpoint}))
+    assert "must not contain a user or password" in said and "canary-password" not in said
+
+
+@pytest.mark.parametrize("endpoint", ["http://lab-host:8480", "http://10.77.30.1:8480", "http://[::1]:9", "https://8.8.8.8", "http://localhost"])
+def test_endpoint_that_may_be_asked(endpoint):
+    assert util("_cloud").endpoint_problem(endpoint) is None
 
 
 def test_endpoint_that_is_something_else(do, cloud):
@@ -264,6 +327,8 @@ def test_what_broke_while_it_was_read_may_have_been_sent():
     read = errors.ServiceRequestError("x", error=ConnectionError("Read timed out while reading the answer"))
     assert not client.never_sent(read) and not client.never_sent(errors.ServiceResponseError("x"))
     refused = errors.ServiceRequestError("x", error=ConnectionError("MaxRetryError(NewConnectionError('refused'))"))
+    broken = errors.ServiceRequestError("x", error=ConnectionError("SSLError(SSLEOFError: EOF occurred in violation of protocol)"))
+    assert not client.never_sent(broken)
     assert client.never_sent(refused) and client.never_sent(errors.ServiceRequestTimeoutError("x"))
 
 

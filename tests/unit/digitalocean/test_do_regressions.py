@@ -84,6 +84,35 @@ def test_droplet_of_somebody_else_is_not_touched(do, cloud):
     assert spared["changed"] is False and spared.writes == [] and len(cloud.table("droplets")) == 1
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+@pytest.mark.parametrize("check", [True, False])
+def test_id_of_a_droplet_of_another_owner_is_refused(do, cloud, state, check):
+    """It was deleted although it only had the tag other-team."""
+    droplet = do("droplet", tags=["other-team"], **DROPLET)["droplet"]
+    refused = do("droplet", check=check, fails=True, id=droplet["id"], owner_tag="fleet:prod", state=state)
+    assert "is bot-1, which does not carry the tag fleet:prod (owner_tag)" in sentence(refused) and refused.writes == []
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_id_of_a_droplet_of_another_name_is_refused(do, cloud, state):
+    """With a mistyped number a stranger was deleted, or renamed."""
+    droplet = do("droplet", **DROPLET)["droplet"]
+    refused = do("droplet", fails=True, id=droplet["id"], name="bot-7", state=state, rename=state == "absent")
+    assert f"id: droplet {droplet['id']} is called bot-1, not bot-7" in sentence(refused) and refused.writes == []
+    assert ("rename: true" in refused["msg"]) == (state == "present")
+    assert do("droplet", id=droplet["id"], name="bot-1", state=state)["changed"] == (state == "absent")
+
+
+def test_id_of_a_snapshot_of_another_name_or_droplet_is_refused(do, cloud):
+    for name in ("bot-1", "bot-2"):
+        do("droplet", **{**DROPLET, "name": name})
+    snapshot = do("snapshot", name="nightly", droplet="bot-1")["snapshot"]
+    for other in ({"name": "weekly"}, {"droplet": "bot-2"}):
+        refused = do("snapshot", fails=True, id=snapshot["id"], state="absent", **other)
+        assert f"snapshot {snapshot['id']}" in sentence(refused) and refused.writes == []
+    assert do("snapshot", id=snapshot["id"], name="nightly", droplet="bot-1", state="absent")["changed"]
+
+
 def test_owner_tag_survives_a_purge(do, cloud):
     do("droplet", owner_tag="fleet:prod", **DROPLET)
     assert do("droplet", owner_tag="fleet:prod", tags=[], **DROPLET)["droplet"]["tags"] == ["fleet:prod"]
@@ -120,7 +149,7 @@ def test_power_and_rename(do, cloud):
     assert do("droplet", power_state="stopped", **DROPLET)["droplet"]["status"] == "off"
     assert do("droplet", power_state="stopped", **DROPLET)["changed"] is False
     assert do("droplet", power_state="running", **DROPLET)["droplet"]["status"] == "active"
-    renamed = do("droplet", id=droplet["id"], name="bot-2")
+    renamed = do("droplet", id=droplet["id"], name="bot-2", rename=True)
     assert renamed["droplet"]["name"] == "bot-2" and renamed["droplet"]["id"] == droplet["id"]
 
 

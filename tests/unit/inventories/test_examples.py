@@ -99,7 +99,7 @@ class Example:
         (self.path / "fleet.yml").write_text(yaml.safe_dump(content))
         (directory / "key.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6SyCVcaAvR2yA3kvHLrY2Q8bDkMqZ8y0H1hQm2D1mF operator\n")
         self.environment = {
-            **SETTINGS, "FLEET_ADMIN_KEY": str(directory / "key.pub"), "DIGITALOCEAN_ACCESS_TOKEN": clouds["token"],
+            **SETTINGS, "FLEET_ADMIN_KEY": str(directory / "key.pub"), "DIGITALOCEAN_TOKEN": clouds["token"],
             "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "PATH": os.environ["PATH"], "HOME": str(directory), "PYTHONUTF8": "1",
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
             "ANSIBLE_NOCOLOR": "1",

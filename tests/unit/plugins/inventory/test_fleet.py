@@ -76,7 +76,7 @@ def emulator():
 def droplets(emulator, fleet):
     emulator.log.clear()
     emulator.faults.clear()
-    fleet.environment["DO_API_TOKEN"] = emulator.token
+    fleet.environment["DIGITALOCEAN_TOKEN"] = emulator.token
     return {"type": "digitalocean", "endpoint": emulator.url, "timeout": 5}
 
 
@@ -134,16 +134,53 @@ def test_stale_if_error(fleet, droplets, emulator):
     options = {"cache": True, "cache_timeout": 0, "cache_connection": str(fleet.directory / "cache")}
     fleet.write({**droplets, "on_error": "stale"}, **options)
     cold = fleet.read()
-    fleet.environment["DO_API_TOKEN"] = "expired"
+    emulator.fault(status=401, times=9)  # the token was revoked, and is still the same
     warm = fleet.read()
     assert "using the answer of 0 minutes ago" in warm["warnings"] and "401" in warm["warnings"]
     assert warm["_meta"] == cold["_meta"]
 
 
+@pytest.mark.parametrize("given", ["environment", "token_env", "token_file"])
+def test_the_cache_of_one_account_is_no_answer_for_another(fleet, droplets, emulator, given):
+    """Another account's token, and a wrong one, got the first one's hosts with exit code 0."""
+    token_file = fleet.directory / "token"
+
+    def give(token):
+        fleet.environment["DIGITALOCEAN_TOKEN"] = token if given == "environment" else "other"
+        fleet.environment["MINE"] = token
+        token_file.write_text(token)
+
+    source = {**droplets, **{"environment": {}, "token_env": {"token_env": "MINE"}, "token_file": {"token_file": "token"}}[given]}
+    options = {"cache": True, "cache_timeout": 9999, "cache_connection": str(fleet.directory / "cache")}
+    fleet.write({**source, "on_error": "stale"}, **options)
+    give(emulator.token)
+    assert len(fleet.read()["_meta"]["hostvars"]) == 24
+    give("garbage")
+    assert "was refused (401" in fleet.refused() and "there is no cached answer" in fleet.refused()
+    with Emulator(token="of-another-account") as other:
+        populate(other, 2)
+        fleet.write({**source, "endpoint": other.url}, **options)
+        give("of-another-account")
+        assert len(fleet.read()["_meta"]["hostvars"]) == 2
+    fleet.write({**source, "on_error": "stale"}, **options)
+    give(emulator.token)
+    emulator.log.clear()
+    assert len(fleet.read()["_meta"]["hostvars"]) == 24 and emulator.log == [], "the first account's answer is kept"
+
+
+def test_endpoint_and_token_come_from_the_variables_of_the_modules(fleet, emulator):
+    """The modules went to the emulator, and the inventory to the real cloud."""
+    fleet.environment["DIGITALOCEAN_API_ENDPOINT"] = emulator.url
+    fleet.environment["DIGITALOCEAN_ACCESS_TOKEN"] = emulator.token
+    assert len(fleet.write({"type": "digitalocean"}).read()["_meta"]["hostvars"]) == 24
+    fleet.environment["DIGITALOCEAN_TOKEN"] = "expired"  # looked at first, as the modules do
+    assert "the token from environment variable DIGITALOCEAN_TOKEN was refused" in fleet.refused()
+
+
 def test_failure_is_loud_and_warn_names_what_is_missing(fleet, droplets):
-    fleet.environment["DO_API_TOKEN"] = "expired"
+    fleet.environment["DIGITALOCEAN_TOKEN"] = "expired"
     sentence = (
-        "digitalocean source digitalocean: the token from environment variable DO_API_TOKEN was refused"
+        "digitalocean source digitalocean: the token from environment variable DIGITALOCEAN_TOKEN was refused"
         " (401: Unable to authenticate you)"
     )
     assert sentence in fleet.write(droplets, RACK).refused()
@@ -232,7 +269,7 @@ def test_a_host_in_two_environments_is_told(fleet):
 def test_a_vaulted_token_and_a_look_up(fleet, droplets, emulator):
     (fleet.directory / "password").write_text("vault-password\n")
     fleet.environment["ANSIBLE_VAULT_PASSWORD_FILE"] = str(fleet.directory / "password")
-    del fleet.environment["DO_API_TOKEN"]
+    del fleet.environment["DIGITALOCEAN_TOKEN"]
     vaulted = fleet.ran("ansible-vault", "encrypt_string", "--name", "token", emulator.token).stdout
     indented = "".join("    " + line + "\n" for line in vaulted.splitlines())
     fleet.path.write_text(
@@ -245,14 +282,14 @@ def test_a_vaulted_token_and_a_look_up(fleet, droplets, emulator):
 
 
 def test_a_token_file_beside_the_inventory(fleet, droplets, emulator):
-    del fleet.environment["DO_API_TOKEN"]
+    del fleet.environment["DIGITALOCEAN_TOKEN"]
     (fleet.directory / "token").write_text(emulator.token + "\n")
     assert len(fleet.write({**droplets, "token_file": "token"}).read()["_meta"]["hostvars"]) == 24
 
 
 def test_no_token_at_all(fleet, droplets):
-    del fleet.environment["DO_API_TOKEN"]
-    assert "there is no token: set the environment variable DIGITALOCEAN_ACCESS_TOKEN or" in fleet.write(droplets).refused()
+    del fleet.environment["DIGITALOCEAN_TOKEN"]
+    assert "there is no token: set the environment variable DIGITALOCEAN_TOKEN or DIGITALOCEAN_ACCESS_TOKEN, or" in fleet.write(droplets).refused()
 
 
 WRONG = [

@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from ansible_collections.botops.fleet.plugins.module_utils._inventory import aws
+from ansible_collections.botops.fleet.plugins.module_utils._inventory.cache import Cache
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.options import make_sources
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.source import Context
@@ -170,3 +171,48 @@ def test_nobody_there():
             context.setenv("AWS_MAX_ATTEMPTS", "1")
             context.setattr(aws, "ATTEMPTS", 1)
             fetch(["us-east-1"], endpoint="http://127.0.0.1:9", timeout=2)
+
+
+# --- whose answers these are
+
+
+def keys(tmp_path, **options):
+    context = Context(cache=Cache(str(tmp_path / "cache"), "/inv/fleet.yml", print))
+    context.cache.key = "00" * 16  # as if it were the same file each time
+    (source,) = make_sources([{"type": "aws", "regions": ["us-east-1"], **options}], context)
+    return [part.key for part in source.parts([])]
+
+
+ANOTHER = [
+    ("AWS_ACCESS_KEY_ID", "another"), ("AWS_SECRET_ACCESS_KEY", "wrong"), ("AWS_SESSION_TOKEN", "new"), ("AWS_PROFILE", "other"),
+    ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"), ("AWS_URL", "http://127.0.0.1:9"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value"), ANOTHER, ids=[name for name, _ in ANOTHER])
+def test_other_credentials_or_another_endpoint_are_another_account(monkeypatch, tmp_path, variable, value):
+    for name, _ in ANOTHER:
+        monkeypatch.delenv(name, raising=False)
+    before = keys(tmp_path)
+    assert keys(tmp_path) == before
+    monkeypatch.setenv(variable, value)
+    assert keys(tmp_path) != before
+
+
+def test_a_profile_that_was_given_other_keys_is_another_account(monkeypatch, tmp_path):
+    path = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    path.write_text("[trading]\naws_access_key_id = one\naws_secret_access_key = canary-1\n")
+    before = keys(tmp_path, profile="trading")
+    path.write_text("[trading]\naws_access_key_id = two\naws_secret_access_key = canary-2\n")
+    after = keys(tmp_path, profile="trading")
+    assert before != after and "canary" not in str(before + after)
+
+
+def test_the_endpoint_of_the_modules_is_the_inventorys(monkeypatch):
+    monkeypatch.setenv("AWS_URL", "http://127.0.0.1:8")
+    (source,) = make_sources([{"type": "aws", "regions": ["us-east-1"]}], Context())
+    assert source.accounts[0][1].endpoint == "http://127.0.0.1:8"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    (source,) = make_sources([{"type": "aws", "regions": ["us-east-1"]}], Context())
+    assert source.accounts[0][1].endpoint == "http://127.0.0.1:9"

@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from ansible_collections.botops.fleet.plugins.module_utils._inventory import cache as cache_module
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.cache import Cache
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.gather import Gatherer, Part
@@ -51,6 +52,18 @@ def test_warm_makes_no_call_and_the_file_is_private(setting):
     setting.calls.clear()
     assert setting.run(setting.part("a", BROKEN), setting.part("b", BROKEN)) == [[1], [2]]
     assert setting.calls == [] and setting.warnings == []
+
+
+def test_fingerprints_stay_with_the_file_and_cannot_be_compared_with_another(setting, tmp_path):
+    cache = setting.cache()
+    mark = cache.fingerprint("a-token")
+    assert mark != cache.fingerprint("b-token") and "token" not in mark
+    cache.put(mark, [1])
+    cache.save([mark])
+    assert setting.cache().fingerprint("a-token") == mark
+    assert Cache(str(tmp_path / "other"), "/inv/fleet.yml", setting.warnings.append).fingerprint("a-token") != mark
+    # Short secrets cannot be guessed cheaply either: a look costs as many rounds as are worth the name.
+    assert cache_module.ROUNDS >= 100_000
 
 
 def test_an_answer_that_is_too_old_is_asked_for_again(setting):
@@ -116,8 +129,8 @@ def test_what_is_written_down_is_never_cached(setting):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b'{"version": 1}', b'{"version": 1, "parts": {"a": 5}}', b'{"version": 1, "parts": {"a": {"at": "x", "value": []}}}',
-     b'{"version": 1, "parts": []}', b"\xff\xfe\x00"],
+    [b"", b"{", b"[]", b'{"version": 2}', b'{"version": 2, "parts": {"a": 5}}', b'{"version": 2, "parts": {"a": {"at": "x", "value": []}}}',
+     b'{"version": 2, "parts": []}', b'{"version": 2, "parts": {}}', b'{"version": 2, "parts": {}, "key": "no number"}', b"\xff\xfe\x00"],
 )
 def test_a_broken_file_is_a_warning(setting, content):
     setting.run(setting.part("a", [1]))

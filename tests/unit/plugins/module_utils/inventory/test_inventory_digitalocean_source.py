@@ -23,7 +23,7 @@ def many():
 
 @pytest.fixture
 def api(many, monkeypatch):
-    monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", many.token)
+    monkeypatch.setenv("DIGITALOCEAN_TOKEN", many.token)
     monkeypatch.setattr(digitalocean.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(digitalocean.Api.__init__, "__defaults__", (30, 90, lambda seconds: None, digitalocean.time.monotonic))
     many.log.clear()
@@ -93,14 +93,14 @@ def test_accounts_are_parts_of_their_own(api, monkeypatch):
 
 
 def test_a_wrong_token_is_asked_for_once_and_never_shown(api, monkeypatch):
-    monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", "not-the-token")
+    monkeypatch.setenv("DIGITALOCEAN_TOKEN", "not-the-token")
     with pytest.raises(InventoryError) as caught:
         fetch(api)
     assert "not-the-token" not in str(caught.value) and len(api.log) == 1
 
 
 def test_a_token_with_a_line_break_reaches_no_header(api, monkeypatch):
-    monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", "a\nX-Injected: 1")
+    monkeypatch.setenv("DIGITALOCEAN_TOKEN", "a\nX-Injected: 1")
     with pytest.raises(InventoryError, match="contains characters that no token has"):
         fetch(api)
 
@@ -187,7 +187,7 @@ def test_ipv6_and_private_addresses_are_told_apart():
 def test_the_vendors_document_accepts_what_is_asked(monkeypatch):
     with Emulator(specification=os.environ["BOTOPS_DIGITALOCEAN_OPENAPI"]) as emulator:
         populate(emulator, 3)
-        monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", emulator.token)
+        monkeypatch.setenv("DIGITALOCEAN_TOKEN", emulator.token)
         assert len(fetch(emulator, tags={"env": "prod", "role": None})) <= len(fetch(emulator))
         assert fetch(emulator, regions=["syd1"], tags=["nothing"]) == []
         assert emulator.judge.judged >= 3 and emulator.violations == []

@@ -44,7 +44,7 @@ def said(*sources, cache=True):
         ({"type": "digitalocean", "timeout": "long"}, r"timeout"),
         ({"type": "digitalocean", "name": "Prod-1"}, r"name must be lower-case letters"),
         ({"type": "digitalocean", "endpoint": "http://api.example.com"}, r"would send the token unencrypted"),
-        ({"type": "digitalocean", "endpoint": "file:///etc/passwd"}, r"endpoint must be an https:// address"),
+        ({"type": "digitalocean", "endpoint": "file:///etc/passwd"}, r"endpoint must be http\(s\)://host"),
         ({"type": "digitalocean", "jump_host": "b -oProxyCommand=id"}, r"jump_host must be \[USER@\]HOST\[:PORT\]"),
         ({"type": "digitalocean", "token_env": "A", "token_file": "b"}, r"mutually exclusive"),
         ({"type": "digitalocean", "accounts": [{"name": "a"}, {"name": "a"}]}, r"accounts: a is there twice"),
