@@ -43,6 +43,19 @@ def test_key_exchanges_are_known_to_the_release(system):
     assert resolve("_hardening_ssh_kex", system, hardening_ssh_kex_additional=["curve25519-sha256"])[-1] == "curve25519-sha256"
 
 
+@pytest.mark.parametrize("used", [{"rsync_ha_addresses": {"a": "192.0.2.1", "b": "192.0.2.2"}}, {"group_names": ["cluster_nodes"]}], ids=["addresses", "group"])
+def test_replication_gets_a_key_exchange_that_its_client_knows(used):
+    """Go's SSH client knows mlkem768x25519-sha256 and curve25519-sha256, and no sntrup761."""
+    for system in KNOWN:
+        plain, beside = resolve("_hardening_ssh_kex", system), resolve("_hardening_ssh_kex", system, **used)
+        assert {"mlkem768x25519-sha256", "curve25519-sha256"} & set(beside), system
+        assert "curve25519-sha256" not in plain
+        assert beside[: len(plain)] == plain, "hybrid ones stay first"
+        assert ("curve25519-sha256" in beside) is ("mlkem768x25519-sha256" not in plain)
+    twice = resolve("_hardening_ssh_kex", ("debian", "12"), hardening_ssh_kex_additional=["curve25519-sha256"], **used)
+    assert twice.count("curve25519-sha256") == 1
+
+
 def test_penalties_are_named_only_where_sshd_knows_them():
     known = {system: resolve("_hardening_ssh_exempt", system, hardening_firewall_ssh_unlimited_from=["192.0.2.1"]) for system in KNOWN}
     assert [system for system, exempt in known.items() if exempt] == [("debian", "13")]
