@@ -9,6 +9,8 @@ import shlex
 HOME = "/var/lib/botops/rollback"
 UNIT = "botops-rollback"
 
+_START = "systemctl is-active --quiet ssh.socket || systemctl is-active --quiet ssh.service || systemctl restart ssh.service"
+
 SERVICE = """\
 # Written by lockout_guard and removed when a fresh connection has succeeded.
 [Unit]
@@ -78,10 +80,6 @@ def restore_script(entries, firewall, home=HOME, unit=UNIT):
         else:
             lines.append("cp -a -- %s %s.rollback && mv -f -- %s.rollback %s" % (entry["saved"], path, path, path))
     lines.append("systemctl daemon-reload")
-    if firewall:
-        lines.append("ufw --force enable; ufw reload")
-    else:
-        lines.append("if command -v ufw >/dev/null; then ufw disable; fi")
     lines += [
         "if systemctl is-active --quiet ssh.socket; then systemctl restart ssh.socket; fi",
         # systemd takes the directory away when sshd ends, and sshd refuses to start, or even to check itself, without it.
@@ -89,9 +87,18 @@ def restore_script(entries, firewall, home=HOME, unit=UNIT):
         # A sshd that failed again and again is not started any more.
         "systemctl reset-failed ssh.service 2>/dev/null",
         "/usr/sbin/sshd -t && systemctl reload ssh.service",
-        # Dead, or killed by what it was to reload: a start, whatever the check said.
+        # Dead: a start, whatever the check said.
+        _START,
+    ]
+    if firewall:
+        # Its files are back, so it is enabled; whatever state the chains are in, a reload makes them anew.
+        lines.append("ufw reload || ufw --force enable")
+    else:
+        lines.append("if command -v ufw >/dev/null; then ufw disable; fi")
+    lines += [
+        # Or killed by what it was to reload.
         "sleep 1",
-        "systemctl is-active --quiet ssh.socket || systemctl is-active --quiet ssh.service || systemctl restart ssh.service",
+        _START,
         'logger -t %s "no fresh connection confirmed the change: the previous SSH and firewall configuration is back"' % unit,
         "mv -f restore.sh fired",
         # From here on a reboot would find nothing to do.

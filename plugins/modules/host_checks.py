@@ -174,11 +174,9 @@ def current(module, wanted, spec):
         if name in spec["workers"]:
             taken = max(_units.children(pid).values(), default=0) + _units.boot_time()
         else:
-            argv = ["busctl", "--json=short", "get-property", "org.freedesktop.systemd1", _units.object_path(name)]
-            status, out, last = run(module, *argv, "org.freedesktop.systemd1.Service", "ExecReload")
-            if status:
-                return False, "the age of %s" % name, last[0]
-            taken = max(_units.reloaded_at(out), _units.started(pid) + _units.boot_time())
+            _status, out, _last = run(module, "journalctl", "-q", "-n", "1", "-o", "json", "-u", name, _units.RELOADED)
+            started = _units.started(pid) + _units.boot_time()
+            taken = max(started, _units.noted_reload(name), _units.journal_time(out))
         # The clocks of files and of processes tick in hundredths.
         if written > taken + 0.02:
             old.append("%s still works with what was there before %s was written" % (name, path))

@@ -164,6 +164,8 @@ class Services:
             self.systemctl(verb, spec)
             if verb in ("start", "restart", "reload"):
                 self.wait(spec, verb, before)
+            if verb == "reload":
+                _units.note_reload(spec["name"])
 
     def wait(self, spec, verb, before):
         """Returns when the unit works with what is there."""

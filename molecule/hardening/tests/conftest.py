@@ -21,7 +21,7 @@ class Outside:
 
     def ssh(self, command, user="admin", options=(), timeout=20):
         argv = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "ControlPath=none", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=8"]
-        argv += ["-o", f"UserKnownHostsFile={STATE}/known_hosts", "-i", self.key]
+        argv += ["-o", f'UserKnownHostsFile="{STATE}/known_hosts"', "-i", self.key]
         for option in options:
             argv += ["-o", option]
         return subprocess.run([*argv, f"{user}@{self.address}", command], text=True, capture_output=True, timeout=timeout)

@@ -71,7 +71,7 @@ def test_classical_key_exchange_and_weak_ciphers_are_refused(outside):
 def test_forwarding_is_refused(outside):
     done = outside.ssh("sleep 1", options=["LocalForward=127.0.0.1:39222 127.0.0.1:22", "ExitOnForwardFailure=yes"])
     assert done.returncode == 0  # the listener is local; what it leads to is refused:
-    through = outside.ssh("true", options=["ProxyCommand=ssh -F none -W 127.0.0.1:22 -i %s -o UserKnownHostsFile=/dev/null -o "
+    through = outside.ssh("true", options=["ProxyCommand=ssh -F none -W 127.0.0.1:22 -i '%s' -o UserKnownHostsFile=/dev/null -o "
                                            "StrictHostKeyChecking=no admin@%s" % (outside.key, outside.address)])
     assert through.returncode == 255
 

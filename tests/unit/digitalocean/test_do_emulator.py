@@ -58,7 +58,7 @@ def test_a_real_host_can_stand_behind_a_droplet(tmp_path, judge):
     told = tmp_path / "told"
     hook = tmp_path / "hook"
     hook.write_text(
-        f"#!{sys.executable}\nimport json, sys\ndroplet = json.load(sys.stdin)\n"
+        "#!/usr/bin/env python3\nimport json, sys\ndroplet = json.load(sys.stdin)\n"
         f"open({str(told)!r}, 'a').write(sys.argv[1] + ' ' + droplet['name'] + ' ' + str(droplet['private']['user_data']) + '\\n')\n"
         "print(json.dumps({'public': '10.77.30.9', 'private': '10.77.31.9'}))\n"
     )

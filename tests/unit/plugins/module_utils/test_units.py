@@ -1,6 +1,7 @@
 """What a unit needs, decided from what systemd says of it and from what is noted."""
 
 import os
+import time
 
 import pytest
 
@@ -48,14 +49,14 @@ def test_a_process_and_its_age():
     assert _units.started(0) == 0
 
 
-def test_the_name_on_the_bus():
-    assert _units.object_path("ssh.service") == "/org/freedesktop/systemd1/unit/ssh_2eservice"
-
-
-def test_the_last_reload():
-    never = '{"type":"a(sasbttttuii)","data":[]}'
-    once = '{"type":"a(sasbttttuii)","data":[["/bin/kill",["kill"],false,1700000000500000,5,1700000000600000,6,9,1,0]]}'
-    assert _units.reloaded_at(never) == 0 and _units.reloaded_at(once) == 1700000000.5
+def test_the_last_reload(tmp_path):
+    home = str(tmp_path / "reloads")
+    assert _units.noted_reload("x.service", home) == 0
+    for _twice in range(2):
+        _units.note_reload("x.service", home)
+        assert abs(_units.noted_reload("x.service", home) - time.time()) < 5
+    assert _units.journal_time("") == 0
+    assert _units.journal_time('{"__REALTIME_TIMESTAMP": "1700000000500000"}') == 1700000000.5
 
 
 def test_the_newest_file(tmp_path):
