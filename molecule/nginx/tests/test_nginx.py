@@ -10,9 +10,9 @@ import threading
 import time
 
 import pytest
+from sandbox import assert_sandboxed
 
 from conftest import ROOT, SCRATCH
-from sandbox import assert_sandboxed
 
 testinfra_hosts = ["ansible://nginx-debian12", "ansible://nginx-debian13"]
 

@@ -5,8 +5,9 @@ import re
 import time
 
 import pytest
-from conftest import SELECT, wait_for
 from sandbox import assert_sandboxed
+
+from conftest import SELECT, wait_for
 
 # Test figures are printed: run with -s, or read the verifier's log.
 

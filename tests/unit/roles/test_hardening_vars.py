@@ -56,6 +56,23 @@ def test_replication_gets_a_key_exchange_that_its_client_knows(used):
     assert twice.count("curve25519-sha256") == 1
 
 
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ({"connection": None, "groups": []}, ["root", "%sudo", "ops"]),
+        ({"connection": {"user": "admin"}, "groups": ["admin", "sudo"]}, ["root", "%sudo", "ops"]),
+        ({"connection": {"user": "ops"}, "groups": ["ops"]}, ["root", "%sudo", "ops"]),
+        ({"connection": {"user": "robot"}, "groups": ["robot"]}, ["root", "%sudo", "ops", "robot"]),
+    ],
+    ids=["local", "by-group", "declared", "neither"],
+)
+def test_sudo_restricts_nobody_who_administers_the_host(host, expected):
+    """The account in use would lose Ansible; it is named only where nothing else covers it, so that operators do not undo each other."""
+    users = [{"name": "ops", "sudo": "nopasswd"}, {"name": "auditor", "sudo": "none"}, {"name": "formerly", "state": "absent", "sudo": "password"}]
+    changes = {"hardening_admin_users": users, "__hardening_host": {"os": {"id": "debian", "version": "12"}, "docker": False, "present": [], **host}}
+    assert resolve("_hardening_sudo_unrestricted", **changes) == expected
+
+
 def test_penalties_are_named_only_where_sshd_knows_them():
     known = {system: resolve("_hardening_ssh_exempt", system, hardening_firewall_ssh_unlimited_from=["192.0.2.1"]) for system in KNOWN}
     assert [system for system, exempt in known.items() if exempt] == [("debian", "13")]
