@@ -71,7 +71,9 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change. Sends reading requests only.
+    description:
+      - Tells what would change, and refuses what a run would refuse. Sends reading requests only.
+      - What would be created is returned with V((ECS service core/bot, not there yet\)) where a value is not known before.
   diff_mode:
     support: full
     description: Shows the managed fields before and after. Secrets are never shown.
@@ -83,7 +85,8 @@ requirements:
   - boto3 >= 1.34
 notes:
   - Runs on the control node; use C(delegate_to=localhost) or a play for C(localhost).
-  - What creates something is sent once; after a lost answer the thing is looked for by its name before anything else is sent.
+  - What creates something is sent once; after a lost answer the thing is looked for by its name before anything else is sent. When
+    looking gets no answer either, the task fails and says what may exist.
 author:
   - botops.fleet contributors (@botops)
 """

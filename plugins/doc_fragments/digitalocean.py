@@ -24,7 +24,7 @@ options:
     description:
       - Seconds to wait for the answer to one request.
       - Reading and idempotent requests are repeated up to four times; what creates something is never repeated blindly, and after a
-        lost answer the thing is looked for by its name first.
+        lost answer the thing is looked for by its name first. When looking gets no answer either, the task fails and says what may exist.
     type: int
     default: 30
 requirements:
@@ -56,7 +56,9 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change. Sends reading requests only.
+    description:
+      - Tells what would change, and refuses what a run would refuse. Sends reading requests only.
+      - What would be created is returned with V((droplet bot-1, not there yet\)) where a value is not known before; later tasks of the plan take that.
   diff_mode:
     support: full
     description: Shows the managed fields before and after. Secrets are never shown.

@@ -17,6 +17,7 @@ LONGEST_PAUSE = 15.0
 # How long a thing is looked for whose creation got no answer.
 LOOKUP_SECONDS = 20
 HIDDEN = "[secret]"
+NOT_YET = ", not there yet)"
 
 
 class Failure(Exception):
@@ -110,6 +111,25 @@ def list_steps(have, want):
     return [other[key] for key in sorted(other.keys() - mine.keys())], [mine[key] for key in sorted(mine.keys() - other.keys())]
 
 
+# --- what an earlier task would create
+
+
+def not_yet(what):
+    """Stands in check mode for a value that exists only once `what` was created."""
+    return what if is_not_yet(what) else "(%s%s" % (what, NOT_YET)
+
+
+def is_not_yet(value):
+    return isinstance(value, str) and NOT_YET in value
+
+
+class Nothing(dict):
+    """A resource that is not there: whatever is looked up in it is empty."""
+
+    def __missing__(self, key):
+        return Nothing()
+
+
 # --- telling
 
 
@@ -184,6 +204,8 @@ class Adapter:
     visible_at_once = True
     #: whether creating takes further requests, which `update` sends
     created_in_steps = False
+    #: options that name one certain resource, and so cannot be looked up while an earlier task has yet to create it
+    identities = ("id",)
 
     def __init__(self, client, params, check_mode=False, log=None):
         self.client = client
@@ -238,6 +260,13 @@ class Adapter:
     def check_update(self, raw, changes):
         """Refuse an update that must fail or would do harm. Runs in check mode, too."""
 
+    def check_deletion(self, raw):
+        """Refuse a deletion that must fail or would do harm. Runs in check mode, too."""
+
+    def remarks(self, raw):
+        """What the operator should know of a resource that is there, although it is as declared."""
+        return []
+
     def create(self, wanted):
         raise NotImplementedError
 
@@ -259,6 +288,11 @@ class Adapter:
     def shape(self, raw):
         """The resource as the module returns it."""
         return raw
+
+    def planned(self, wanted):
+        """What `shape` would return of a resource that is yet to be created: what is known, and placeholders that say so."""
+        known = {name: value for name, value in {**self.params, **wanted}.items() if value is not None}
+        return {name: known.get(name, empty if empty == [] else not_yet(self.title)) for name, empty in self.shape(Nothing()).items()}
 
 
 def _only(adapter):
@@ -324,7 +358,7 @@ def _present(adapter):
         adapter.check_creation(wanted)
         diff = diff_of(adapter.title, {}, {k: v for k, v in wanted.items() if v is not None}, adapter.secrets)
         if adapter.check_mode:
-            return outcome(adapter.kind, True, {}, diff, adapter.warnings, adapter.actions)
+            return outcome(adapter.kind, True, adapter.planned(wanted), diff, adapter.warnings, adapter.actions)
         raw = _create(adapter, wanted)
         adapter.forget()
         adapter.did("created")
@@ -354,6 +388,7 @@ def _present(adapter):
     shown = {field: current.get(field) for field in wanted if wanted[field] is not None}
     after = dict(shown, **{field: pair[1] for field, pair in changes.items()})
     diff = diff_of(adapter.title, shown, after, adapter.secrets)
+    adapter.warnings.extend(adapter.remarks(raw))
     if changes:
         adapter.check_update(raw, changes)
     if adapter.check_mode:
@@ -377,6 +412,7 @@ def _absent(adapter):
     raw = _only(adapter)
     if raw is None:
         return outcome(adapter.kind, False, {}, diff_of(adapter.title, {}, {}), adapter.warnings, adapter.actions)
+    adapter.check_deletion(raw)
     diff = diff_of(adapter.title, adapter.current(raw), {}, adapter.secrets)
     if adapter.check_mode:
         return outcome(adapter.kind, True, adapter.shape(raw), diff, adapter.warnings, adapter.actions)
@@ -398,5 +434,8 @@ def _absent(adapter):
 
 def converge(adapter):
     """Bring the resource to `state` and tell what was done. Raises `Failure` with a sentence."""
+    if adapter.check_mode and any(is_not_yet(adapter.params.get(name)) for name in adapter.identities):
+        adapter.warnings.append("%s does not exist yet; an earlier task would create it, so what would change cannot be told." % adapter.title)
+        return outcome(adapter.kind, True, adapter.planned({}), diff_of(adapter.title, {}, {}), adapter.warnings, adapter.actions)
     adapter.validate()
     return _absent(adapter) if adapter.params["state"] == "absent" else _present(adapter)

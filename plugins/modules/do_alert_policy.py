@@ -57,7 +57,7 @@ options:
     type: str
     choices: [5m, 10m, 30m, 1h]
   enabled:
-    description: Whether the policy is watched.
+    description: Whether the policy is watched. Left alone when left out; one that somebody disabled is then told as a warning.
     type: bool
   tags:
     description:

@@ -23,7 +23,7 @@ options:
     description:
       - The droplet's number, to choose between several of one name or to rename it.
       - A droplet without the O(owner_tag) is refused, in either state.
-    type: int
+    type: str
   rename:
     description: Give the droplet O(id) the name O(name).
     type: bool
@@ -193,7 +193,7 @@ def main():
         Droplet,
         spec(
             name={"type": "str"},
-            id={"type": "int"},
+            id={"type": "str"},
             rename={"type": "bool", "default": False},
             owner_tag={"type": "str"},
             region={"type": "str"},

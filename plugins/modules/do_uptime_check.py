@@ -29,7 +29,7 @@ options:
     elements: str
     choices: [us_east, us_west, eu_west, se_asia]
   enabled:
-    description: Whether it is looked.
+    description: Whether it is looked. Left alone when left out; a check that somebody disabled is then told as a warning.
     type: bool
   alerts:
     description: Who is told when. A set by name. Left alone when left out.

@@ -11,6 +11,7 @@ version_added: 1.0.0
 description:
   - Keeps a private network in a region. A range that overlaps another of the account's networks is refused before anything is sent.
   - The network is known by its name. Its region and range cannot be changed; asking for others is an error that says so.
+  - One that still has members is not removed, and the error names them. Members that were just deleted are waited for.
 options:
   name:
     description: The network's name; letters, digits, dash and dot.

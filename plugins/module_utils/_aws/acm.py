@@ -37,6 +37,7 @@ def zone_for(name, zones):
 class Certificate(AwsAdapter):
     kind = "acm_certificate"
     service = "acm"
+    identities = ("certificate_arn",)
     _proving = False
 
     @property
@@ -202,11 +203,18 @@ class Certificate(AwsAdapter):
         told = "; ".join("%(name)s %(type)s %(value)s" % record for record in records_of(raw))
         return None, "not proved yet: %s%s" % (", ".join(missing), "; publish " + told if self.params["validation"] == "records" else "")
 
-    def delete(self, raw):
+    def check_deletion(self, raw):
         if raw.get("InUseBy"):
             raise Failure("%s is in use and was not deleted: %s." % (self.title, ", ".join(raw["InUseBy"])))
+
+    def delete(self, raw):
         # The records stay: they depend on account and name only, so another certificate may stand on the same.
         self.api.write("delete_certificate", CertificateArn=raw["CertificateArn"])
+
+    def planned(self, wanted):
+        return {
+            **super().planned(wanted), "domain_name": self.params["domain_name"], "in_use_by": [], "validation_records": [], "not_after": None,
+        }
 
     def shape(self, raw):
         expires = raw.get("NotAfter")

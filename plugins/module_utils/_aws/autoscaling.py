@@ -120,6 +120,7 @@ class ScalableTarget(AwsAdapter):
     kind = "scalable_target"
     created_in_steps = True
     service = "application-autoscaling"
+    computed = ("arn",)
 
     @property
     def title(self):
@@ -221,6 +222,9 @@ class ScalableTarget(AwsAdapter):
     def delete(self, raw):
         # Policies and schedules go with it.
         self.api.write("deregister_scalable_target", **self.key)
+
+    def planned(self, wanted):
+        return {**self.key_for_result(), **super().planned(wanted)}
 
     def shape(self, raw):
         return {**self.key_for_result(), **self.current(raw), "arn": raw.get("ScalableTargetARN")}

@@ -67,6 +67,7 @@ def deployment_request(about):
 class EcsService(AwsAdapter):
     kind = "ecs_service"
     service = "ecs"
+    computed = ("arn", "cluster_arn", "running_count", "pending_count", "status")
     immutable = {
         "launch_type": "delete the service, or set capacity_provider_strategy, which can be changed",
         "scheduling_strategy": "delete the service and create it anew",

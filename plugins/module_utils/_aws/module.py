@@ -9,7 +9,7 @@ import re
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.botops.fleet.plugins.module_utils._cloud import AWS_ENDPOINT
-from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Ambiguous, Failure, Gone, converge
+from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Ambiguous, Failure, Gone, converge, not_yet
 
 try:
     from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -201,6 +201,15 @@ class AwsAdapter(Adapter):
     """An adapter with the parts that most AWS resources have in common."""
 
     service = None
+    identities = ()
+    #: what is returned beside the managed fields, and known only when the resource is there
+    computed = ("arn", "status")
+
+    def planned(self, wanted):
+        known = {**wanted, "tags": {str(key): str(value) for key, value in (self.params.get("tags") or {}).items()}}
+        if "name" in self.params:
+            known["name"] = self.params["name"]
+        return {**known, **{name: not_yet(self.title) for name in self.computed}}
 
     @property
     def api(self):

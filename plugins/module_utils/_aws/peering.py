@@ -52,6 +52,7 @@ class PeeringLink(AwsAdapter):
     kind = "vpc_peering_link"
     created_in_steps = True
     service = "ec2"
+    computed = ("id", "status")
 
     def __init__(self, client, params, check_mode=False, log=None):
         if params["tags"] is not None:
@@ -252,6 +253,9 @@ class PeeringLink(AwsAdapter):
         seen = self.own.connection(raw["VpcPeeringConnectionId"])
         code = seen["Status"]["Code"] if seen else "deleted"
         return (None, code) if code in ALIVE + ("deleting",) else (True, code)
+
+    def planned(self, wanted):
+        return {**super().planned(wanted), "requester_vpc_id": self.own.vpc_id, "accepter_vpc_id": self.peer.vpc_id}
 
     def shape(self, raw):
         return {

@@ -25,16 +25,37 @@ OWNED = (
     "image", "liveness_health_check", "log_destinations", "output_dir", "run_command", "termination",
 )  # fmt: skip
 COMPONENTS = ("services", "workers", "jobs", "static_sites", "functions")
+# What opens a destination of logs or a registry.
+SECRET_FIELDS = ("api_key", "password", "registry_credentials", "token")
 RUNNING = ("UNKNOWN", "PENDING_BUILD", "BUILDING", "PENDING_DEPLOY", "DEPLOYING")
 LOG_LINES = 15
+
+
+def is_secret_variable(value):
+    return str(value.get("type")).upper() == "SECRET"
+
+
+def secrets_of(value):
+    """All secrets of a specification, as text: secret variables, and what logs and registries are opened with."""
+    found = []
+    if isinstance(value, dict):
+        if is_secret_variable(value) and value.get("value") is not None:
+            found.append(str(value["value"]))
+        for name, item in value.items():
+            found += [str(item)] if name in SECRET_FIELDS and item and isinstance(item, (str, int)) else secrets_of(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            found += secrets_of(item)
+    return [secret for secret in found if secret]
 
 
 def normal_spec(value, key=None):
     """A specification in which equal meaning compares equal: named lists sorted, empty ones gone, secrets hidden."""
     if isinstance(value, dict):
-        if key == "envs" and value.get("type") == "SECRET":
-            # The vendor gives secrets back encrypted: whether one changed cannot be seen.
+        # The vendor gives secrets back encrypted: whether one changed cannot be seen.
+        if key == "envs" and is_secret_variable(value):
             value = dict(value, value=HIDDEN)
+        value = {name: HIDDEN if name in SECRET_FIELDS and item else item for name, item in value.items()}
         cleaned = {name: normal_spec(item, name) for name, item in value.items() if item is not None}
         return {name: item for name, item in cleaned.items() if item not in ([], {}) or name in NAMED}
     if isinstance(value, list):
@@ -101,6 +122,10 @@ class App(DigitalOcean):
     kind = "app"
     path, many, one = "/v2/apps", "apps", "app"
     immutable = {"region": "an app cannot move: create one under another name there"}
+
+    @staticmethod
+    def secret_values(params):
+        return secrets_of(params["spec"])
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -33,6 +33,9 @@ ATTEMPTS = 4
 FIRST_PAUSE = 0.5
 # A longer wait for the rate limit than this helps nobody who watches a playbook.
 LONGEST_BUDGET_WAIT = 120
+LONGEST_PAUSE = 15.0
+# More than any account has: a listing that claims it is broken, and reading it would not end.
+MOST_ITEMS = 200_000
 # Sending these twice has the same effect as sending them once.
 REPEATABLE = ("GET", "PUT", "PATCH", "DELETE")
 TEMPORARY = (500, 502, 503, 504)
@@ -44,8 +47,9 @@ def answer_text(status, text, content_type=""):
         body = json.loads(text)
     except ValueError:
         body = None
-    if isinstance(body, dict) and body.get("message"):
-        return "%s (HTTP %d)" % (str(body["message"]).strip().rstrip("."), status)
+    if body is not None:
+        said = next((body[name] for name in ("message", "error", "errors", "id") if body.get(name)), body) if isinstance(body, dict) else body
+        return "%s (HTTP %d)" % ((said if isinstance(said, str) else json.dumps(said)).strip().rstrip(".")[:300], status)
     plain = re.sub(r"\s+", " ", re.sub(r"(?s)<(script|style).*?</\1>|<[^>]+>", " ", text or "")).strip()
     kind = "an HTML page" if "<html" in (text or "").lower() or "html" in content_type else "no JSON"
     return "HTTP %d with %s instead of an answer%s" % (status, kind, ": %s" % plain[:120] if plain else "")
@@ -66,6 +70,20 @@ def budget_pause(status, headers, now):
         if seconds >= 0:
             return seconds
     return 5.0
+
+
+class Answer(dict):
+    """An answer's JSON object. A part that has to be there and is not is a sentence."""
+
+    def __init__(self, body, what):
+        super().__init__(body)
+        self.what = what
+
+    def __getitem__(self, key):
+        value = self.get(key)
+        if value is None:
+            raise Failure("%s: the answer has no %r; is api_endpoint right?" % (self.what, key))
+        return value
 
 
 def identity_of(item):
@@ -116,16 +134,17 @@ class Client:
     # --- verbs
 
     def get(self, path, what=None, **query):
-        return self._json(self._request("GET", path, what or "reading %s" % path, query=query), path)
+        what = what or "reading %s" % path
+        return self._json(self._request("GET", path, what, query=query), what)
 
     def post(self, path, body, what):
-        return self._json(self._request("POST", path, what, body=body), path)
+        return self._json(self._request("POST", path, what, body=body), what)
 
     def put(self, path, body, what):
-        return self._json(self._request("PUT", path, what, body=body), path)
+        return self._json(self._request("PUT", path, what, body=body), what)
 
     def patch(self, path, body, what):
-        return self._json(self._request("PATCH", path, what, body=body), path)
+        return self._json(self._request("PATCH", path, what, body=body), what)
 
     def delete(self, path, what, body=None, **query):
         self._request("DELETE", path, what, body=body, query=query)
@@ -135,7 +154,8 @@ class Client:
         what = what or "listing %s" % key.replace("_", " ")
         first = self._page(path, key, what, query, 1)
         items = list(first[0])
-        pages = last_page(items, first[1])
+        # A first page that is not full cannot have others behind it, whatever the total says.
+        pages = last_page(items, first[1]) if len(items) >= PAGE_SIZE else 1
         if pages > 1:
             with ThreadPoolExecutor(min(PARALLEL, pages - 1)) as pool:
                 for page in pool.map(lambda number: self._page(path, key, what, query, number), range(2, pages + 1)):
@@ -161,7 +181,7 @@ class Client:
         while True:
             page, total = self._page(path, key, what, query, number)
             items.update((identity_of(item), item) for item in page)
-            if len(page) < PAGE_SIZE:
+            if len(page) < PAGE_SIZE or number > last_page(page, total):
                 break
             number += 1
         if len(items) < total:
@@ -170,26 +190,33 @@ class Client:
 
     def _page(self, path, key, what, query, number):
         body = self.get(path, what, **dict(query, per_page=PAGE_SIZE, page=number))
-        if key not in body:
-            raise Failure("%s: the answer has no %r; is api_endpoint right?" % (what, key))
-        items = body[key] or []
-        return items, int((body.get("meta") or {}).get("total") or len(items))
+        items = [] if key in body and body.get(key) is None else body[key]
+        meta = body.get("meta")
+        total = (meta.get("total") if isinstance(meta, dict) else None) or 0
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or not isinstance(total, int):
+            raise Failure("%s: the answer is no list of %s with its total, so nothing was decided from it." % (what, key.replace("_", " ")))
+        if total > MOST_ITEMS:
+            raise Failure("%s: the answer claims %d items, which no account has, so nothing was decided from it." % (what, total))
+        return items, max(total, len(items))
 
-    def _json(self, response, path):
+    def _json(self, response, what):
         if response is None or response.status_code == 204 or not response.content:
-            return {}
+            return Answer({}, what)
         try:
-            return response.json()
+            body = response.json()
         except (ValueError, AzureError):
-            raise Failure("%s answered something that is not JSON: %s" % (self.endpoint + path, answer_text(response.status_code, response.text()))) from None
+            raise Failure("%s: the answer is not JSON: %s" % (what, answer_text(response.status_code, response.text()))) from None
+        if not isinstance(body, dict):
+            raise Failure("%s: the answer is no JSON object but %s; is api_endpoint right?" % (what, json.dumps(body)[:60]))
+        return Answer(body, what)
 
     def _request(self, method, path, what, body=None, query=None):
         params = {name: ("true" if value is True else "false" if value is False else str(value)) for name, value in (query or {}).items() if value is not None}
         content = {} if body is None else {"json": body}
         request = HttpRequest(method, path, params=params, headers={"Accept": "application/json"}, **content)
-        pause, waited = FIRST_PAUSE, 0.0
+        pause, waited, attempt = FIRST_PAUSE, 0.0, 1
         sent_before = False
-        for attempt in range(1, ATTEMPTS + 1):
+        while True:
             last = attempt == ATTEMPTS
             self._spend()
             try:
@@ -203,9 +230,11 @@ class Client:
                 if status < 400:
                     return response
                 if status == 429:
-                    wait = budget_pause(status, response.headers, time.time())
-                    waited += wait
-                    if last or waited > LONGEST_BUDGET_WAIT:
+                    # Refused, not failed: it costs no attempt, however short the vendor's advice was. Only patience ends.
+                    wait = max(budget_pause(status, response.headers, time.time()), pause if waited else 0.0)
+                    waited += max(wait, FIRST_PAUSE)
+                    pause = min(pause * 1.5, LONGEST_PAUSE)
+                    if waited > LONGEST_BUDGET_WAIT:
                         raise Failure("%s: the API's rate limit is used up; it opens again in %d s. Run the task again then." % (what, math.ceil(wait)))
                     self.log("%s: rate limit, waiting %.1f s" % (what, wait))
                     self.sleep(wait)
@@ -217,7 +246,7 @@ class Client:
                 sent_before = True
             self.sleep(pause * (1 + random.random() / 4))
             pause *= 2
-        raise AssertionError("not reached")
+            attempt += 1
 
     def _lost(self, method, what, error, last):
         """No answer came. Decide whether asking again is safe."""

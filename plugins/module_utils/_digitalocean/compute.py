@@ -15,6 +15,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._resource import (
     Failure,
     Gone,
     list_steps,
+    not_yet,
     several,
     target_list,
     unordered,
@@ -126,6 +127,8 @@ class Droplet(DigitalOcean):
         if params["name"] and not (HOSTNAME.match(params["name"]) and len(params["name"]) <= 255):
             raise Failure("name: %r is not a host name: only letters, digits, dot and dash, not at the end." % params["name"])
         policy = params["backup_policy"]
+        if params["id"] is not None and not params["id"].isdigit():
+            raise Failure("id: %r is not the number of a droplet; take it from do_info, or give name instead." % params["id"])
         if policy and not params["backups"]:
             raise Failure("backup_policy needs backups: true.")
         if policy and policy["plan"] == "daily" and policy["weekday"]:
@@ -142,7 +145,7 @@ class Droplet(DigitalOcean):
         owner = self.params["owner_tag"]
         if not owner:
             return named
-        owned = [raw for raw in named if owner in raw["tags"]]
+        owned = [raw for raw in named if owner in (raw["tags"] or [])]
         if named and not owned and self.params["state"] == "present":
             raise Failure(
                 "%s exists (%s) but does not carry the tag %s, so it is not this fleet's. Tag it to adopt it, or choose another name."
@@ -153,19 +156,19 @@ class Droplet(DigitalOcean):
     def _find_by_id(self):
         params = self.params
         try:
-            raw = self.client.get("%s/%d" % (self.path, params["id"]), "reading %s" % self.title)[self.one]
+            raw = self.client.get("%s/%s" % (self.path, params["id"]), "reading %s" % self.title)[self.one]
         except Gone:
             if params["state"] == "present":
-                raise Failure("id: there is no droplet %d. Leave id out to have one created." % params["id"]) from None
+                raise Failure("id: there is no droplet %s. Leave id out to have one created." % params["id"]) from None
             return []
-        if params["owner_tag"] and params["owner_tag"] not in raw["tags"]:
+        if params["owner_tag"] and params["owner_tag"] not in (raw["tags"] or []):
             raise Failure(
-                "id: droplet %d is %s, which does not carry the tag %s (owner_tag), so it is not this fleet's. Give the id of one that does, or "
+                "id: droplet %s is %s, which does not carry the tag %s (owner_tag), so it is not this fleet's. Give the id of one that does, or "
                 "tag it to adopt it. Nothing was changed." % (params["id"], raw["name"], params["owner_tag"])
             )
         if params["name"] and params["name"] != raw["name"] and not (params["rename"] and params["state"] == "present"):
             raise Failure(
-                "id: droplet %d is called %s, not %s. Correct id or name%s. Nothing was changed."
+                "id: droplet %s is called %s, not %s. Correct id or name%s. Nothing was changed."
                 % (params["id"], raw["name"], params["name"], ", or set rename: true to rename it" if params["state"] == "present" else "")
             )
         return [raw]
@@ -183,7 +186,7 @@ class Droplet(DigitalOcean):
 
     def current(self, raw):
         params = self.params
-        image = raw["image"]
+        image = raw.get("image") or {}
         wanted_image = str(params["image"]) if params["image"] is not None else None
         have = {
             "name": raw["name"],
@@ -194,9 +197,9 @@ class Droplet(DigitalOcean):
             if wanted_image in (image.get("slug"), str(image.get("id")), image.get("name"))
             else image.get("slug") or image.get("name"),
             "vpc_uuid": raw.get("vpc_uuid"),
-            "tags": unordered(raw["tags"]),
-            "monitoring": "monitoring" in raw["features"],
-            "ipv6": "ipv6" in raw["features"],
+            "tags": unordered(raw.get("tags")),
+            "monitoring": "monitoring" in (raw.get("features") or []),
+            "ipv6": "ipv6" in (raw.get("features") or []),
             "power_state": "stopped" if raw["status"] == "off" else "running",
         }
         if params["backups"] is not None:
@@ -204,7 +207,7 @@ class Droplet(DigitalOcean):
         return have
 
     def _policy(self, raw):
-        if "backups" not in raw["features"]:
+        if "backups" not in (raw.get("features") or []):
             return {"enabled": False}
         policy = self.client.get("%s/%d/backups/policy" % (self.path, raw["id"]), "reading the backup policy")["policy"]
         if not policy.get("backup_enabled", True):
@@ -216,9 +219,9 @@ class Droplet(DigitalOcean):
         params = self.params
         tags = params["tags"]
         if params["owner_tag"]:
-            tags = list(tags if tags is not None else (raw["tags"] if raw else [])) + [params["owner_tag"]]
+            tags = list(tags if tags is not None else (raw["tags"] or [] if raw else [])) + [params["owner_tag"]]
         vpc = self.vpc("vpc", params["vpc"]) if params["vpc"] else None
-        placeholder = "(%s, not there yet)" % params["vpc"] if params["vpc"] else None
+        placeholder = not_yet(params["vpc"]) if params["vpc"] else None
         policy = backup_policy(params["backups"], params["backup_policy"])
         if raw is None and policy == {"enabled": False}:
             policy = None  # as it is without asking

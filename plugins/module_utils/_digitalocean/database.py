@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean import shapes
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import UUID, DigitalOcean, check_tags, one_of
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.network import normal_address
-from ansible_collections.botops.fleet.plugins.module_utils._resource import Failure, Gone, list_steps, target_list, unordered, wait_for
+from ansible_collections.botops.fleet.plugins.module_utils._resource import Failure, Gone, is_not_yet, list_steps, not_yet, target_list, unordered, wait_for
 
 SQL = ("pg", "mysql")
 CACHES = ("redis", "valkey")
@@ -129,7 +129,7 @@ class Database(DigitalOcean):
             "size": params["size"],
             "num_nodes": params["num_nodes"] or (None if raw else 1),
             "storage_size_mib": params["storage_size_mib"],
-            "vpc_uuid": vpc["id"] if vpc else ("(%s, not there yet)" % params["vpc"] if params["vpc"] else None),
+            "vpc_uuid": vpc["id"] if vpc else (not_yet(params["vpc"]) if params["vpc"] else None),
             "maintenance_window": {"day": window["day"], "hour": normal_hour(window["hour"])} if window else None,
             "users": target_list(have.get("users"), users, params["purge_users"]),
             "databases": target_list(have.get("databases"), databases, params["purge_databases"]),
@@ -146,11 +146,11 @@ class Database(DigitalOcean):
             value = source["value"]
             if source["type"] == "droplet":
                 value = self.droplet_ids("trusted_sources", [value])[0]
-            elif source["type"] == "app" and not UUID.match(value):
+            elif source["type"] == "app" and not UUID.match(value) and not is_not_yet(value):
                 apps = [app for app in self.client.cached("/v2/apps", "apps") if app["spec"]["name"] == value]
                 if not apps and not self.check_mode:
                     raise Failure("trusted_sources: there is no app with the name or id %r in this account." % value)
-                value = apps[0]["id"] if apps else "(%s, not there yet)" % value
+                value = apps[0]["id"] if apps else not_yet(value)
             sources.append(normal_source({"type": source["type"], "value": value}))
         return sources
 

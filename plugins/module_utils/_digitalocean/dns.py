@@ -11,6 +11,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module 
 from ansible_collections.botops.fleet.plugins.module_utils._resource import (
     Failure,
     Gone,
+    is_not_yet,
     list_steps,
     target_list,
     unordered,
@@ -24,6 +25,8 @@ DETAILS = {"MX": ("priority",), "SRV": ("priority", "port", "weight"), "CAA": ("
 def normal_data(kind, data):
     """A record's value in its one form: addresses compressed, host names lower-case and without the final dot."""
     data = data.strip()
+    if is_not_yet(data):
+        return data
     if kind in ("A", "AAAA"):
         try:
             address = ipaddress.ip_address(data)

@@ -54,6 +54,13 @@ def check_receivers(where, emails, slack):
             raise Failure("%sslack: the webhook's url must begin with https://." % where)
 
 
+def disabled_remark(adapter, raw):
+    """Whoever switched it off may have meant it; that nobody is told any more must not go unnoticed."""
+    if raw["enabled"] or adapter.params["enabled"] is not None:
+        return []
+    return ["%s is disabled, so it tells nobody. Write enabled: true to switch it on, or enabled: false if that is meant." % adapter.title]
+
+
 class AlertPolicy(DigitalOcean):
     """The API knows no name: the description is what identifies a policy."""
 
@@ -112,6 +119,9 @@ class AlertPolicy(DigitalOcean):
             "emails": target_list(None, params["emails"], True),
             "slack": slack_view(params["slack"]) if params["slack"] is not None else None,
         }
+
+    def remarks(self, raw):
+        return disabled_remark(self, raw)
 
     def check_creation(self, wanted):
         missing = [option for option, value in (("metric", wanted["type"]), ("value", wanted["value"])) if value is None]
@@ -251,6 +261,9 @@ class UptimeCheck(DigitalOcean):
             "regions": target_list(None, params["regions"], True) or (None if raw else ["eu_west", "us_east"]),
             "alerts": alerts,
         }
+
+    def remarks(self, raw):
+        return disabled_remark(self, raw)
 
     def check_creation(self, wanted):
         if not wanted["target"]:

@@ -19,6 +19,9 @@ from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module 
 from ansible_collections.botops.fleet.plugins.module_utils._resource import (
     Failure,
     Gone,
+    is_not_yet,
+    merged,
+    not_yet,
     target_list,
     unordered,
     wait_for,
@@ -88,15 +91,41 @@ class Vpc(DigitalOcean):
         have = {name: raw[name] for name in ("name", "description")}
         return {**have, **{name: wanted[name] for name in ("description", "default") if wanted[name] is not None}}
 
-    def delete(self, raw):
+    def _members(self, raw):
+        return self.client.listing("%s/%s/members" % (self.path, raw["id"]), "members")
+
+    def _stays(self, member):
+        """Whether a member still exists. One that was just deleted is listed for a while."""
+        kind, identity = member["urn"].split(":")[1:3]
+        path = {"droplet": "/v2/droplets/", "loadbalancer": "/v2/load_balancers/", "dbaas": "/v2/databases/"}.get(kind)
+        if path is None:
+            return True
+        try:
+            self.client.get(path + identity, "reading %s" % member["urn"])
+        except Gone:
+            return False
+        return True
+
+    def check_deletion(self, raw):
         if raw["default"]:
             raise Failure("%s is the default network of %s, which cannot be deleted; make another one the default first." % (self.title, raw["region"]))
-        members = self.client.listing("%s/%s/members" % (self.path, raw["id"]), "members")
-        if members:
+        staying = [member for member in self._members(raw) if self._stays(member)]
+        if staying:
             raise Failure(
-                "%s still has members and cannot be deleted: %s."
-                % (self.title, ", ".join("%s (%s)" % (member["name"], member["urn"]) for member in members[:20]))
+                "%s still has members and cannot be deleted: %s. Delete them first%s."
+                % (
+                    self.title,
+                    ", ".join("%s (%s)" % (member["name"], member["urn"]) for member in staying[:20]),
+                    "; in check mode, what earlier tasks would delete is still there" if self.check_mode else "",
+                )
             )
+
+    def delete(self, raw):
+        def empty():
+            left = self._members(raw)
+            return (None if left else True), "%d members are going" % len(left)
+
+        wait_for(empty, "the members of %s to go" % self.title, self.params["wait_timeout"] if self.params["wait"] else 0, self.log)
         super().delete(raw)
 
     def shape(self, raw):
@@ -120,6 +149,8 @@ def normal_ports(protocol, ports):
 
 def normal_address(address):
     """Addresses as networks in their shortest form: 10.0.0.1 is 10.0.0.1/32, 10.0.0.5/24 is 10.0.0.0/24."""
+    if is_not_yet(address):
+        return address
     try:
         network = ipaddress.ip_network(str(address).strip(), strict=False)
     except ValueError:
@@ -139,9 +170,13 @@ def normal_rules(rules, end):
         for name in PEERS:
             values = (rule.get(end) or {}).get(name) or []
             peers[name] = unordered(peers[name] + [normal_address(v) if name == "addresses" else v for v in values])
-    return unordered(
-        {"protocol": protocol, "ports": ports, end: {name: values for name, values in peers.items() if values}} for (protocol, ports), peers in by_key.items()
-    )
+    # Empty lists stay: that a rule has none of a kind is a part of it, or one too many would not be seen.
+    return unordered({"protocol": protocol, "ports": ports, end: peers} for (protocol, ports), peers in by_key.items())
+
+
+def wire_rules(rules, end):
+    """Rules as the API takes them: without what is empty."""
+    return [dict(rule, **{end: {name: values for name, values in rule[end].items() if values}}) for rule in rules]
 
 
 def join_rules(have, want, purge, end):
@@ -218,7 +253,7 @@ class Firewall(DigitalOcean):
 
     def _balancer(self, option, value):
         item = self.reference(option, value, "/v2/load_balancers", "load_balancers", UUID.match)
-        return item["id"] if item else "(%s, not there yet)" % value
+        return item["id"] if item else not_yet(value)
 
     def check_creation(self, wanted):
         if not wanted["inbound_rules"] and not wanted["outbound_rules"]:
@@ -240,6 +275,12 @@ class Firewall(DigitalOcean):
             for rule in wanted.get(option) or []:
                 tags.update(rule[end].get("tags") or [])
         return sorted(tags)
+
+    def body(self, raw, wanted):
+        body = super().body(raw, wanted)
+        for option, end in (("inbound_rules", "sources"), ("outbound_rules", "destinations")):
+            body[option] = wire_rules(body[option], end)
+        return body
 
     def create(self, wanted):
         self.ensure_tags(self._all_tags(wanted))
@@ -274,6 +315,7 @@ class ReservedIp(DigitalOcean):
     kind = "reserved_ip"
     path, many, one = "/v2/reserved_ips", "reserved_ips", "reserved_ip"
     immutable = {"region": "an address stays in its region: reserve another one there"}
+    identities = ("ip",)
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -337,7 +379,7 @@ class ReservedIp(DigitalOcean):
 
     def wanted(self, raw):
         target = self.target()
-        droplet_id = target["id"] if target else ("(%s, not there yet)" % self.params["droplet"] if self.params["droplet"] else None)
+        droplet_id = target["id"] if target else (not_yet(self.params["droplet"]) if self.params["droplet"] else None)
         return {
             "region": self.params["region"],
             "droplet_id": 0 if self.params["unassigned"] else droplet_id,
@@ -412,11 +454,17 @@ class ReservedIp(DigitalOcean):
     def read(self, raw):
         return self.client.get("%s/%s" % (self.path, raw["ip"]), "reading %s" % self.title)[self.one]
 
-    def delete(self, raw):
-        if raw["droplet"] and not self.params["move"] and not self.params["droplet"]:
+    def check_deletion(self, raw):
+        if not raw["droplet"] or self.params["move"]:
+            return
+        target = self.target()
+        if target is None or target["id"] != raw["droplet"]["id"]:
             raise Failure(
-                "%s is on droplet %s (id %s). Releasing it from under it needs move: true." % (self.title, raw["droplet"]["name"], raw["droplet"]["id"])
+                "%s is on droplet %s (id %s). Releasing it from under it needs move: true. Nothing was changed."
+                % (self.title, raw["droplet"]["name"], raw["droplet"]["id"])
             )
+
+    def delete(self, raw):
         self.client.delete("%s/%s" % (self.path, raw["ip"]), "releasing %s" % self.title)
 
     def vanished(self, raw):
@@ -507,6 +555,12 @@ class Certificate(DigitalOcean):
                 body["certificate_chain"] = params["certificate_chain"]
         return self.client.post(self.path, body, "creating %s" % self.title)[self.one]
 
+    def check_deletion(self, raw):
+        balancers = self.client.cached("/v2/load_balancers", "load_balancers")
+        users = [one["name"] for one in balancers if any(rule.get("certificate_id") == raw["id"] for rule in one["forwarding_rules"])]
+        if users:
+            raise Failure("%s is used by the load balancer %s; point that to another one first. Nothing was changed." % (self.title, ", ".join(users)))
+
     def settled(self, raw):
         if raw["state"] == "pending":
             raw = self.read(raw)
@@ -534,15 +588,35 @@ BALANCER_FIELDS = (
 )
 
 
+# What a request must not repeat: the vendor sets it, or it says again what another field says.
+VENDORS_OWN = ("id", "ip", "ipv6", "status", "created_at", "size")
+
+
+def normal_health_check(check):
+    """What was given of a health check; one of TCP has no path."""
+    check = {name: value for name, value in check.items() if value is not None}
+    return {**check, "path": ""} if check.get("protocol") == "tcp" else check
+
+
+def normal_sticky(sticky):
+    """Sticky sessions with all that belongs to them, so that what goes with their end is seen to go."""
+    cookies = sticky["type"] == "cookies"
+    return {
+        "type": sticky["type"],
+        "cookie_name": (sticky.get("cookie_name") or "") if cookies else "",
+        "cookie_ttl_seconds": (sticky.get("cookie_ttl_seconds") or 0) if cookies else 0,
+    }
+
+
 def normal_forwarding(rules):
-    """Forwarding rules as a set, without what is empty."""
+    """Forwarding rules as a set; each is complete, so that a certificate that goes is seen to go."""
     return unordered(
         {
             "entry_protocol": rule["entry_protocol"],
             "entry_port": int(rule["entry_port"]),
             "target_protocol": rule["target_protocol"],
             "target_port": int(rule["target_port"]),
-            "certificate_id": rule.get("certificate_id") or None,
+            "certificate_id": rule.get("certificate_id") or "",
             "tls_passthrough": bool(rule.get("tls_passthrough")),
         }
         for rule in rules or []
@@ -575,17 +649,14 @@ class LoadBalancer(DigitalOcean):
             raise Failure("sticky_sessions: cookies need cookie_name and cookie_ttl_seconds.")
 
     def current(self, raw):
-        check = dict(raw.get("health_check") or {})
-        if check.get("protocol") == "tcp":
-            check.pop("path", None)
         firewall = raw.get("firewall") or {}
         return {
             "name": raw["name"],
             "region": shapes.slug(raw["region"]),
             "vpc_uuid": raw.get("vpc_uuid"),
             "forwarding_rules": normal_forwarding(raw["forwarding_rules"]),
-            "health_check": check,
-            "sticky_sessions": raw.get("sticky_sessions") or {"type": "none"},
+            "health_check": normal_health_check(raw.get("health_check") or {}),
+            "sticky_sessions": normal_sticky(raw.get("sticky_sessions") or {"type": "none"}),
             "firewall": {side: unordered(firewall.get(side)) for side in ("allow", "deny")},
             "tag": raw.get("tag") or "",
             # With a tag the vendor fills the droplets in; they are then its business, not ours.
@@ -599,9 +670,7 @@ class LoadBalancer(DigitalOcean):
         rules = None
         if params["forwarding_rules"] is not None:
             rules = normal_forwarding(dict(rule, certificate_id=self._certificate(rule["certificate"])) for rule in params["forwarding_rules"])
-        check = {k: v for k, v in (params["health_check"] or {}).items() if v is not None} or None
-        if check and check.get("protocol") == "tcp":
-            check.pop("path", None)
+        check = normal_health_check(params["health_check"] or {}) or None
         droplets = self.droplet_ids("droplets", params["droplets"])
         have = raw.get("droplet_ids") if raw and not raw.get("tag") else []
         firewall = None
@@ -610,10 +679,10 @@ class LoadBalancer(DigitalOcean):
         return {
             "name": params["name"],
             "region": params["region"],
-            "vpc_uuid": vpc["id"] if vpc else ("(%s, not there yet)" % params["vpc"] if params["vpc"] else None),
+            "vpc_uuid": vpc["id"] if vpc else (not_yet(params["vpc"]) if params["vpc"] else None),
             "forwarding_rules": rules,
             "health_check": check,
-            "sticky_sessions": {k: v for k, v in params["sticky_sessions"].items() if v is not None} if params["sticky_sessions"] else None,
+            "sticky_sessions": normal_sticky(params["sticky_sessions"]) if params["sticky_sessions"] else None,
             "firewall": firewall,
             # Droplets by number take the tag away, and the other way round.
             "tag": params["tag"] if params["tag"] is not None else ("" if droplets is not None else None),
@@ -625,7 +694,7 @@ class LoadBalancer(DigitalOcean):
         if not value:
             return None
         item = self.reference("certificate", value, "/v2/certificates", "certificates", UUID.match)
-        return item["id"] if item else "(%s, not there yet)" % value
+        return item["id"] if item else not_yet(value)
 
     def check_creation(self, wanted):
         missing = [option for option in ("region", "forwarding_rules") if not wanted[option]]
@@ -634,27 +703,18 @@ class LoadBalancer(DigitalOcean):
         one_of("region", wanted["region"], {item["slug"] for item in self.client.cached("/v2/regions", "regions")})
 
     def body(self, raw, wanted):
-        """The vendor replaces everything at once, and what is left out falls back to its default: start from what is there."""
+        """The vendor replaces everything at once, and what is left out falls back to its default: start from all that is there."""
         have = self.seen(raw) if raw else {}
-        body = {**have, **{k: v for k, v in wanted.items() if v is not None}}
-        for name in ("health_check", "sticky_sessions", "firewall"):
-            if wanted.get(name) is not None and name in have and not (name == "sticky_sessions" and wanted[name]["type"] != have[name]["type"]):
-                body[name] = {**have[name], **wanted[name]}
-        body["forwarding_rules"] = [{k: v for k, v in rule.items() if v is not None} for rule in body["forwarding_rules"]]
-        if body.get("tag"):
-            body.pop("droplet_ids", None)
-        else:
-            body.pop("tag", None)
-            body.setdefault("droplet_ids", [])
-        if raw and raw.get("project_id"):
-            body["project_id"] = raw["project_id"]
-        if raw and raw.get("domains"):
-            body["domains"] = raw["domains"]
-        if raw:
-            for name in ("type", "network"):
-                if raw.get(name):
-                    body[name] = raw[name]
-        return {k: v for k, v in body.items() if v is not None}
+        body = {name: value for name, value in (raw or {}).items() if name not in VENDORS_OWN and value not in (None, "", [], {})}
+        # As the diff shows it: what is declared, over what is there.
+        body.update({name: merged(have.get(name), value) for name, value in {**have, **wanted}.items()})
+        body["forwarding_rules"] = [{k: v for k, v in rule.items() if v != ""} for rule in body["forwarding_rules"]]
+        for name in ("health_check", "sticky_sessions"):
+            body[name] = {k: v for k, v in (body[name] or {}).items() if v not in (None, "", 0)} or None
+        body.pop("droplet_ids" if body.get("tag") else "tag", None)
+        if not body.get("tag"):
+            body["droplet_ids"] = body.get("droplet_ids") or []
+        return {name: value for name, value in body.items() if value is not None}
 
     def settled(self, raw):
         if raw["status"] == "active" and raw.get("ip"):

@@ -8,7 +8,7 @@ import re
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean import shapes
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import DigitalOcean
-from ansible_collections.botops.fleet.plugins.module_utils._resource import Failure, list_steps, target_list, unordered
+from ansible_collections.botops.fleet.plugins.module_utils._resource import Failure, is_not_yet, list_steps, target_list, unordered
 
 URN = re.compile(r"^do:[a-z]+:\S+$")
 FIELDS = ("name", "purpose", "description", "environment")
@@ -21,7 +21,7 @@ class Project(DigitalOcean):
 
     def validate(self):
         for urn in self.params["resources"] or []:
-            if not URN.match(urn):
+            if not URN.match(urn) and not is_not_yet(urn):
                 raise Failure("resources: %r is not a URN such as do:droplet:3164444. Every do_* module returns one as urn." % urn)
 
     def _resources(self, raw):
@@ -73,13 +73,20 @@ class Project(DigitalOcean):
             raise Failure("resources: the vendor cannot find %s." % ", ".join(lost))
         self.did(text % len(urns))
 
-    def delete(self, raw):
+    def check_deletion(self, raw):
         if raw["is_default"]:
             raise Failure("%s is the default project, which cannot be deleted; make another one the default first." % self.title)
         inside = self._resources(raw)
         if inside:
-            raise Failure("%s still has %d resources and cannot be deleted: %s." % (self.title, len(inside), ", ".join(inside[:20])))
-        super().delete(raw)
+            raise Failure(
+                "%s still has %d resources and cannot be deleted: %s. Move or delete them first%s."
+                % (
+                    self.title,
+                    len(inside),
+                    ", ".join(inside[:20]),
+                    "; in check mode, what earlier tasks would delete is still there" if self.check_mode else "",
+                )
+            )
 
     def shape(self, raw):
         return shapes.project(raw)

@@ -29,6 +29,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._inventory.secret imp
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.source import Source
 
 PAGE = 200
+MOST_ITEMS = 200_000  # a listing that claims more is broken, and reading it would not end
 STATE = {"new": "pending", "active": "running", "off": "stopped", "archive": "archived"}
 CREDENTIAL_SPEC = {
     "token": {"type": "raw", "no_log": True},
@@ -146,9 +147,11 @@ class Api:
             body = self.get("%s%sper_page=%d&page=%d" % (path, "&" if "?" in path else "?", PAGE, number))
         except InventoryError as error:
             raise InventoryError(str(error) if number == 1 else "page %d was lost: %s" % (number, error)) from error
-        items, total = body.get(key), (body.get("meta") or {}).get("total")
-        if not isinstance(items, list) or not isinstance(total, int):
+        items, total = body.get(key), (body.get("meta") or {}).get("total") if isinstance(body.get("meta"), dict) else None
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or not isinstance(total, int):
             raise InventoryError("the answer for %s has no %s or no total; is the endpoint right?" % (path, key))
+        if total > MOST_ITEMS:
+            raise InventoryError("the answer for %s claims %d %s, which no account has" % (path, total, key))
         return items, total
 
     def everything(self, path, key, workers=8, identity="id"):

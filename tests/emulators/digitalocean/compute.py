@@ -9,7 +9,7 @@ import json
 import re
 
 from . import catalogue
-from .server import Refusal, not_found, now, route
+from .server import Refusal, not_emulated, not_found, now, route
 
 HOSTNAME = re.compile(r"^[a-zA-Z0-9]?[a-z0-9A-Z.\-]*[a-z0-9A-Z]$")
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
@@ -37,9 +37,17 @@ def the_droplet(emulator, droplet_id):
         raise not_found() from None
 
 
+def numbers_of(values):
+    """Numbers of droplets; the vendor's clients send some of them as text, and it takes that."""
+    try:
+        return [int(value) for value in values or []]
+    except (TypeError, ValueError):
+        raise Refusal(422, "droplet_ids must be numbers") from None
+
+
 def check_tags(tags):
     for tag in tags or []:
-        if not TAG.match(tag):
+        if not isinstance(tag, str) or not TAG.match(tag):
             raise Refusal(422, "Tag name must only contain letters, numbers, colons, dashes, and underscores")
     return list(dict.fromkeys(tags or []))
 
@@ -364,7 +372,10 @@ def get_droplet(emulator, request, droplet_id):
 
 
 def remove_droplet(emulator, droplet):
+    from .network import leave_vpc
+
     del emulator.table("droplets")[droplet["id"]]
+    leave_vpc(emulator, f"do:droplet:{droplet['id']}", droplet)
     private = emulator.table("private").pop(droplet["id"])
     emulator.table("fragments").pop(droplet["id"], None)
     for firewall in emulator.table("firewalls").values():
@@ -496,6 +507,8 @@ def refuse_action(droplet, private, kind, body):
         "enable_ipv6",
         "snapshot",
     }
+    if kind in ("restore", "rebuild", "password_reset", "change_kernel"):
+        raise not_emulated(f"droplet action {kind}")
     if kind not in known:
         raise Refusal(422, "No such action type.")
     if kind == "resize":
@@ -507,8 +520,6 @@ def refuse_action(droplet, private, kind, body):
             raise Refusal(422, "This size is not available because it has a smaller disk.")
     if kind == "rename" and not HOSTNAME.match(body.get("name") or ""):
         raise Refusal(422, "Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
-    if kind == "power_on" and droplet["status"] == "active":
-        raise Refusal(422, "Droplet is already powered on.")
     if kind == "power_off" and droplet["status"] == "off":
         raise Refusal(422, "Droplet is already powered off.")
     if kind in ("enable_backups", "change_backup_policy"):

@@ -8,10 +8,17 @@ import re
 from .compute import check_tags, default_vpc, the_region
 from .network import found
 from .projects import project_of
-from .server import Refusal, not_found, now, route
+from .server import Refusal, not_emulated, not_found, now, route
 
 PORTS = {"pg": 25060, "mysql": 25060, "redis": 25061, "valkey": 25061, "mongodb": 27017}
 VERSIONS = {"pg": "16", "mysql": "8", "redis": "7", "valkey": "8", "mongodb": "7"}
+OFFERED = {
+    "pg": ("13", "14", "15", "16", "17", "18"),
+    "mysql": ("8",),
+    "redis": ("6", "7"),
+    "valkey": ("8",),
+    "mongodb": ("5", "6", "7", "8"),
+}
 SIZES = {
     "db-s-1vcpu-1gb": 10240,
     "db-s-1vcpu-2gb": 30720,
@@ -81,8 +88,12 @@ def create_cluster(emulator, request):
     name, engine, size, region, nodes = request.need("name", "engine", "size", "region", "num_nodes")
     body = request.body
     region = the_region(region)["slug"]
+    if engine in ("kafka", "opensearch", "advanced_pg", "advanced_mysql"):
+        raise not_emulated(f"database engine {engine}")
     if engine not in PORTS:
         raise Refusal(422, "invalid engine")
+    if body.get("version", VERSIONS[engine]) not in OFFERED[engine]:
+        raise Refusal(422, "invalid version")
     if size not in SIZES:
         raise Refusal(422, "invalid size")
     if not re.match(r"^[a-z0-9][a-z0-9-]{2,62}$", name):
@@ -160,6 +171,8 @@ def upgrade(emulator, request, identity):
     cluster, _ = the_cluster(emulator, identity)
     online(cluster)
     (version,) = request.need("version")
+    if version not in OFFERED[cluster["engine"]]:
+        raise Refusal(422, "invalid version")
     if float(version) <= float(cluster["version"]):
         raise Refusal(422, "a cluster can only be upgraded")
     cluster.update(status="migrating", version=version)
@@ -209,9 +222,14 @@ def set_rules(emulator, request, identity):
     cluster, parts = the_cluster(emulator, identity)
     rules = []
     for rule in request.body.get("rules", []):
+        if rule.get("type") not in ("droplet", "k8s", "ip_addr", "tag", "app") or not isinstance(rule.get("value"), str):
+            raise Refusal(422, "invalid trusted source")
         if rule["type"] == "ip_addr":
-            ipaddress.ip_network(rule["value"], strict=False)
-        if rule["type"] == "droplet" and int(rule["value"]) not in emulator.table("droplets"):
+            try:
+                ipaddress.ip_network(rule["value"], strict=False)
+            except ValueError:
+                raise Refusal(422, "trusted source is no IP address") from None
+        if rule["type"] == "droplet" and not (rule["value"].isdigit() and int(rule["value"]) in emulator.table("droplets")):
             raise Refusal(422, "droplet does not exist")
         if rule["type"] == "tag" and rule["value"] not in emulator.table("tags"):
             raise Refusal(422, "tag does not exist")

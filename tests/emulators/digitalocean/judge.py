@@ -71,7 +71,7 @@ class Judge:
             self.judged += 1
             from urllib.parse import parse_qsl
 
-            request = _Request(method, parts.path, parse_qsl(parts.query, keep_blank_values=True), headers, body)
+            request = _Request(method, parts.path.rstrip("/"), parse_qsl(parts.query, keep_blank_values=True), headers, body)
             # What was refused with 4xx was rightly refused: only requests that were accepted must be valid ones.
             if status < 400:
                 self._collect(f"{method} {target} {body.decode(errors='replace')[:400]}", self.openapi.validate_request, request)

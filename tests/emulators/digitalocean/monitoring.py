@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .compute import check_tags
+from .compute import check_tags, numbers_of
 from .network import found
 from .server import Refusal, route
 
@@ -26,7 +26,7 @@ def policy_from(emulator, body):
             raise Refusal(400, f"{name} is required")
     check_receivers(body["alerts"])
     for entity in body["entities"]:
-        if body["type"].startswith("v1/insights/droplet") and int(entity) not in emulator.table("droplets"):
+        if body["type"].startswith("v1/insights/droplet") and numbers_of([entity])[0] not in emulator.table("droplets"):
             raise Refusal(422, f"entity {entity} does not exist")
     for tag in check_tags(body["tags"]):
         if tag not in emulator.table("tags"):

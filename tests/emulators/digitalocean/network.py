@@ -7,9 +7,9 @@ import hashlib
 import ipaddress
 import re
 
-from .compute import check_tags, default_vpc, start_action, the_droplet, the_region
+from .compute import check_tags, default_vpc, numbers_of, start_action, the_droplet, the_region
 from .projects import project_of
-from .server import Refusal, not_found, now, route
+from .server import Refusal, not_found, now, number_of, route
 
 RECORD_TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "SOA", "SRV", "TXT")
 
@@ -95,7 +95,15 @@ route("PUT", "/v2/vpcs/{identity}")(change_vpc)
 route("PATCH", "/v2/vpcs/{identity}")(change_vpc)
 
 
+def leave_vpc(emulator, urn, resource):
+    """What was deleted stays a member of its network for a while, as it does at the vendor's."""
+    leaving = emulator.table("leaving")
+    leaving[urn] = (resource["vpc_uuid"], {"urn": urn, "name": resource["name"], "created_at": resource["created_at"]})
+    emulator.later(lambda: leaving.pop(urn))
+
+
 def vpc_members(emulator, identity):
+    yield from (member for vpc, member in emulator.table("leaving").values() if vpc == identity)
     for droplet in emulator.table("droplets").values():
         if droplet["vpc_uuid"] == identity:
             yield {"urn": f"do:droplet:{droplet['id']}", "name": droplet["name"], "created_at": droplet["created_at"]}
@@ -133,7 +141,8 @@ def firewall_from(emulator, body, old=None):
         raise Refusal(422, "name may only contain letters, digits, dots and dashes")
     if any(f["name"] == body["name"] and f is not old for f in emulator.table("firewalls").values()):
         raise Refusal(409, "duplicate name")
-    for droplet_id in body.get("droplet_ids") or []:
+    droplet_ids = numbers_of(body.get("droplet_ids"))
+    for droplet_id in droplet_ids:
         if droplet_id not in emulator.table("droplets"):
             raise Refusal(422, f"droplet {droplet_id} does not exist")
     tags = check_tags(body.get("tags"))
@@ -141,8 +150,10 @@ def firewall_from(emulator, body, old=None):
     for direction, end in (("inbound_rules", "sources"), ("outbound_rules", "destinations")):
         seen, rules[direction] = set(), []
         for rule in body.get(direction) or []:
+            if rule.get("protocol") not in ("tcp", "udp", "icmp"):
+                raise Refusal(422, "protocol must be one of tcp, udp, icmp")
             ports = "0" if rule["protocol"] == "icmp" or rule.get("ports") == "all" else rule.get("ports")
-            if not re.match(r"^\d+(-\d+)?$", ports or ""):
+            if not re.match(r"^\d+(-\d+)?$", ports or "") or any(int(port) > 65535 for port in ports.split("-")):
                 raise Refusal(422, f"ports {ports!r} are invalid")
             if not rule.get(end):
                 raise Refusal(422, f"missing {end}")
@@ -157,7 +168,7 @@ def firewall_from(emulator, body, old=None):
     for tag in tags:
         if tag not in emulator.table("tags"):
             raise Refusal(422, f"tag {tag} does not exist")
-    return {"name": body["name"], "droplet_ids": list(body.get("droplet_ids") or []), "tags": tags, **rules}
+    return {"name": body["name"], "droplet_ids": droplet_ids, "tags": tags, **rules}
 
 
 @route("GET", "/v2/firewalls")
@@ -218,7 +229,10 @@ def reserve(emulator, request):
         if holder:
             raise Refusal(422, "The Droplet already has a reserved IP assigned.")
     region = droplet["region"] if droplet else the_region(request.need("region")[0])
-    address = str(ipaddress.ip_address("192.0.2.0") + 1 + len(emulator.table("reserved_ips")))
+    # Never the same twice, not even after a release: whoever remembers an address must not find another's behind it.
+    serial = emulator.table("serials")
+    serial["reserved_ip"] = serial.get("reserved_ip", 0) + 1
+    address = str(ipaddress.ip_address("192.0.2.0") + serial["reserved_ip"])
     reserved = {
         "ip": address,
         "droplet": None,
@@ -279,7 +293,7 @@ def act_on_reserved(emulator, request, address):
 @route("GET", "/v2/reserved_ips/{address}/actions/{action_id}")
 def get_reserved_action(emulator, request, address, action_id):
     reserved = found(emulator.table("reserved_ips"), address)
-    action = found(emulator.table("actions"), int(action_id))
+    action = found(emulator.table("actions"), number_of(action_id))
     return 200, {"action": {**action, "project_id": reserved["project_id"]}}
 
 
@@ -323,11 +337,14 @@ def record_from(body, old=None):
     data = body.get("data") or old.get("data")
     if not data:
         raise Refusal(422, "Data can't be blank")
-    if kind == "A":
+    if kind in ("A", "AAAA"):
+        version, sample = (4, "127.0.0.1") if kind == "A" else (6, "2001:db8::ff00:42:8329")
         try:
-            ipaddress.IPv4Address(data)
+            fits = ipaddress.ip_address(data).version == version
         except ValueError:
-            raise Refusal(422, "IP address did not match IPv4 format (e.g. 127.0.0.1).") from None
+            fits = False
+        if not fits:
+            raise Refusal(422, f"IP address did not match IPv{version} format (e.g. {sample}).")
     if kind in ("CNAME", "MX", "NS", "SRV"):
         # The vendor wants a final dot on what is no label of the zone, and gives it back without.
         if data != "@" and not data.endswith("."):
@@ -371,11 +388,11 @@ def create_record(emulator, request, name):
 
 @route("GET", "/v2/domains/{name}/records/{identity}")
 def get_record(emulator, request, name, identity):
-    return 200, {"domain_record": found(found(emulator.table("domains"), name)["records"], int(identity))}
+    return 200, {"domain_record": found(found(emulator.table("domains"), name)["records"], number_of(identity))}
 
 
 def change_record(emulator, request, name, identity):
-    record = found(found(emulator.table("domains"), name)["records"], int(identity))
+    record = found(found(emulator.table("domains"), name)["records"], number_of(identity))
     record.update(record_from(request.body, record))
     return 200, {"domain_record": record}
 
@@ -387,8 +404,8 @@ route("PATCH", "/v2/domains/{name}/records/{identity}")(change_record)
 @route("DELETE", "/v2/domains/{name}/records/{identity}")
 def delete_record(emulator, request, name, identity):
     records = found(emulator.table("domains"), name)["records"]
-    found(records, int(identity))
-    del records[int(identity)]
+    found(records, number_of(identity))
+    del records[number_of(identity)]
     return 204, None
 
 
@@ -466,6 +483,8 @@ HEALTH_CHECK = {
     "healthy_threshold": 3,
     "unhealthy_threshold": 5,
 }
+# What a load balancer has only where it was given.
+EXTRAS = ("glb_settings", "target_load_balancer_ids")
 FLAGS = (
     "redirect_http_to_https",
     "enable_proxy_protocol",
@@ -483,10 +502,15 @@ def balancer_from(emulator, body):
     if body.get("tag") and body.get("droplet_ids"):
         raise Refusal(422, "either tag or droplet_ids may be given")
     for rule in rules:
+        for end in ("entry", "target"):
+            if not isinstance(rule.get(end + "_port"), int) or not 1 <= rule[end + "_port"] <= 65535:
+                raise Refusal(422, f"forwarding rule: {end}_port must be between 1 and 65535")
+            if rule.get(end + "_protocol") not in ("http", "https", "http2", "http3", "tcp", "udp"):
+                raise Refusal(422, f"forwarding rule: {end}_protocol is invalid")
         needs = rule["entry_protocol"] in ("https", "http2", "http3") and not rule.get("tls_passthrough")
         if needs and rule.get("certificate_id") not in emulator.table("certificates"):
             raise Refusal(422, "forwarding rule: certificate_id is invalid")
-    ids = [int(number) for number in body.get("droplet_ids") or []]
+    ids = numbers_of(body.get("droplet_ids"))
     for number in ids:
         if the_droplet(emulator, number)["region"]["slug"] != region["slug"]:
             raise Refusal(422, "Droplets must be in the load balancer's region")
@@ -509,7 +533,7 @@ def balancer_from(emulator, body):
         "size": "lb-small",
         "type": body.get("type", "REGIONAL"),
         "network": body.get("network", "EXTERNAL"),
-        "network_stack": "IPV4",
+        "network_stack": body.get("network_stack", "IPV4"),
         "forwarding_rules": [{"certificate_id": "", "tls_passthrough": False, **{k: v for k, v in rule.items() if v is not None}} for rule in rules],
         "health_check": check,
         "sticky_sessions": body.get("sticky_sessions") or {"type": "none"},
@@ -519,6 +543,7 @@ def balancer_from(emulator, body):
         "domains": body.get("domains", []),
         "project_id": body.get("project_id", ""),
         **{flag: bool(body.get(flag)) for flag in FLAGS},
+        **{name: body[name] for name in EXTRAS if name in body},
     }
 
 
@@ -552,12 +577,14 @@ def get_balancer(emulator, request, identity):
 @route("PUT", "/v2/load_balancers/{identity}")
 def replace_balancer(emulator, request, identity):
     balancer = found(emulator.table("load_balancers"), identity)
+    for name in EXTRAS:
+        balancer.pop(name, None)
     balancer.update(balancer_from(emulator, request.body))
     return 200, {"load_balancer": balancer}
 
 
 @route("DELETE", "/v2/load_balancers/{identity}")
 def delete_balancer(emulator, request, identity):
-    found(emulator.table("load_balancers"), identity)
+    leave_vpc(emulator, f"do:loadbalancer:{identity}", found(emulator.table("load_balancers"), identity))
     del emulator.table("load_balancers")[identity]
     return 204, None

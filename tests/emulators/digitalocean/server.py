@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import uuid
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,6 +60,7 @@ class Refusal(Exception):
             422: "unprocessable_entity",
             429: "too_many_requests",
             500: "server_error",
+            501: "not_implemented",
             503: "service_unavailable",
         }
         self.status = status
@@ -69,16 +71,31 @@ def not_found():
     return Refusal(404, "The resource you were accessing could not be found.")
 
 
+def not_emulated(what):
+    """The vendor has it and this emulator has not, which must not look like something that is gone."""
+    return Refusal(501, f"This emulator has no {what}; the vendor may.")
+
+
+def number_of(text):
+    """A number out of a path; what is none is nothing that exists."""
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        raise not_found() from None
+
+
 class Request:
     def __init__(self, method, target, headers, raw):
         parts = urlsplit(target)
         self.method, self.target, self.headers, self.raw = method, target, headers, raw
-        self.path = unquote(parts.path)
+        self.path = unquote(parts.path.rstrip("/"))
         self.query = dict(parse_qsl(parts.query, keep_blank_values=True))
         try:
             self.body = json.loads(raw) if raw else {}
         except ValueError:
             raise Refusal(400, "The request body is not JSON.") from None
+        if not isinstance(self.body, dict):
+            raise Refusal(400, "The request body is no JSON object.")
 
     def need(self, *names):
         for name in names:
@@ -105,6 +122,7 @@ class Emulator:
         specification=None,
         hook=None,
         judge=None,
+        bind="127.0.0.1",
     ):
         from . import areas
 
@@ -117,6 +135,7 @@ class Emulator:
         self.tables = {}
         self.log = []
         self.faults = []
+        self.bugs = []  # exceptions of the emulator itself, each a sentence with its place
         self.texts = {}  # plain files, such as logs, that need no token
         self._due = []
         self._sequence = itertools.count()
@@ -128,8 +147,9 @@ class Emulator:
 
             self.judge = Judge(specification)
         areas.prepare(self)
-        self.server = _Server(("127.0.0.1", port), self)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.server = _Server((bind, port), self)
+        # What listens everywhere is reached from this machine by the loopback address; links name the host that was asked.
+        self.url = f"http://{'127.0.0.1' if bind == '0.0.0.0' else bind}:{self.server.server_address[1]}"
 
     # --- life
 
@@ -172,7 +192,16 @@ class Emulator:
 
     @property
     def violations(self):
-        return self.judge.violations if self.judge else []
+        """What broke the vendor's contract, and what broke inside."""
+        return (self.judge.violations if self.judge else []) + self.bugs
+
+    def bug(self, method, target):
+        """Answer for an exception of the emulator: told to the client, and kept for the test to fail on."""
+        error = sys.exc_info()[1]
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{method} {target}: the emulator has a bug: {type(error).__name__}: {error} ({pathlib.Path(place.filename).name}:{place.lineno})"
+        self.bugs.append(said)
+        return Refusal(500, said)
 
     def call_hook(self, event, droplet, done=None):
         """Tell the command given with --hook, so that a real host can stand behind a droplet.
@@ -210,7 +239,7 @@ class Emulator:
 
         def link(to):
             others = "".join(f"&{k}={v}" for k, v in request.query.items() if k not in ("page", "per_page"))
-            return f"{self.url}{request.path}?page={to}&per_page={size}{others}"
+            return f"http://{request.headers.get('host') or self.url[7:]}{request.path}?page={to}&per_page={size}{others}"
 
         pages = {}
         if number < last:
@@ -236,15 +265,18 @@ class Emulator:
             headers_out = self.rate_headers()
         if fault and fault.get("delay"):
             time.sleep(fault["delay"])
-        effective = not fault or fault.get("after") or not (fault.get("status") or fault.get("drop"))
+        effective = not fault or fault.get("after") or not (fault.get("status") or fault.get("drop") or "body" in fault)
         status, body = 200, b""
         if effective:
             status, body = self.answer(method, target, headers, raw, headers_out)
         if not isinstance(body, bytes):
             body = b"" if body is None else json.dumps(body).encode()
-        if not fault and self.judge:
+        if fault and "body" in fault:
+            status, body = fault.get("status", 200), json.dumps(fault["body"]).encode()
+            headers_out.update(fault.get("headers", {}))
+        elif not fault and self.judge and status not in (500, 501):
             self.judge.exchange(method, target, headers, raw, status, {"content-type": "application/json", **headers_out}, body)
-        if fault and fault.get("status"):
+        if fault and fault.get("status") and "body" not in fault:
             status = fault["status"]
             body = (
                 HTML_500 if fault.get("html") else json.dumps(Refusal(status, fault.get("message", "Server was unable to give you a response.")).body).encode()
@@ -272,8 +304,11 @@ class Emulator:
                     if verb == method and match:
                         status, body = function(self, request, **match.groupdict())
                         return status, body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
-                raise not_found()
+                raise not_emulated(f"{method} {request.path}")
             except Refusal as refusal:
+                return refusal.status, refusal.body
+            except Exception:
+                refusal = self.bug(method, target)
                 return refusal.status, refusal.body
 
     def due_fault(self, method, target):
@@ -312,7 +347,10 @@ class Emulator:
 
     def control(self, method, target, raw):
         """What a test in another process needs: the log, the violations, faults."""
-        body = json.loads(raw) if raw else {}
+        try:
+            body = json.loads(raw) if raw else {}
+        except ValueError:
+            return 400, {}, b'{"message": "not JSON"}', None
         with self.lock:
             if target == "/_emulator/log" and method == "DELETE":
                 self.log.clear()
@@ -353,7 +391,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self):
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        status, extra, body, fault = self.server.emulator.handle(self.command, self.path, headers, raw)
+        emulator = self.server.emulator
+        try:
+            status, extra, body, fault = emulator.handle(self.command, self.path, headers, raw)
+        except Exception:
+            refusal = emulator.bug(self.command, self.path)
+            status, extra, body, fault = refusal.status, {}, json.dumps(refusal.body).encode(), None
         if fault and fault.get("drop"):
             self.close_connection = True
             return
@@ -381,6 +424,7 @@ class _Handler(BaseHTTPRequestHandler):
 def main(argv=None):
     parser = argparse.ArgumentParser(description="DigitalOcean API emulator")
     parser.add_argument("--port", type=int, default=8480)
+    parser.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS", help="where to listen; containers reach it by their bridge's address")
     parser.add_argument("--token", default="emulated-token", help="the only token that is accepted")
     parser.add_argument("--droplets", type=int, default=0, help="start with that many droplets")
     parser.add_argument("--duplicates", type=int, default=0, help="so many of them carry the name of the one before")
@@ -394,6 +438,7 @@ def main(argv=None):
     emulator = Emulator(
         token=options.token,
         port=options.port,
+        bind=options.bind,
         latency_ms=options.latency_ms,
         action_ms=options.action_ms,
         rate_limit=options.rate_limit,

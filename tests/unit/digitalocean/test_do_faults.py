@@ -1,6 +1,9 @@
 """What goes wrong on the way: limits, failures, lost answers, half a list, bad tokens. Each ends well or in one sentence."""
 
+import contextlib
 import importlib
+import io
+import json
 import sys
 import time
 
@@ -348,3 +351,117 @@ def test_waiting_has_a_deadline_and_says_what_it_saw(do, cloud):
     compute.touch(cloud, droplet)
     again = do("droplet", **DROPLET)
     assert again["changed"] is False and again.writes == [] and again["droplet"]["public_ipv4"]
+
+
+# --- answers that are none
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (None, "is no JSON object but null"),
+        ([], "is no JSON object but []"),
+        ({}, "the answer has no 'vpcs'"),
+        ({"vpcs": [None], "meta": {"total": 1}}, "is no list of vpcs"),
+        ({"vpcs": {"id": 1}, "meta": {"total": 1}}, "is no list of vpcs"),
+        ({"vpcs": [], "meta": {"total": "many"}}, "is no list of vpcs"),
+        ({"vpcs": [], "meta": {"total": 10**8}}, "claims 100000000 items, which no account has"),
+        ({"vpcs": [], "meta": {"total": 150_000}}, "gave 0 of 150000; the list is incomplete"),
+    ],
+    ids=str,
+)
+def test_listing_that_is_none_is_a_sentence(do, cloud, body, expected):
+    """They were bare Python sentences, and the big total did not end."""
+    cloud.fault(path="^/v2/vpcs", body=body, times=99)
+    result = do("vpc", fails=True, name="bots", region="nyc3")
+    assert expected in sentence(result) and result.writes == []
+    assert len(result.requests) <= 2
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"droplet": None}], ids=str)
+def test_answer_without_the_resource_is_a_sentence(do, cloud, body):
+    droplet = do("droplet", **DROPLET)["droplet"]
+    cloud.fault(path="^/v2/droplets/", body=body)
+    assert "reading droplet" in sentence(do("droplet", fails=True, id=droplet["id"]))
+
+
+def test_lists_that_are_null_are_empty(do, cloud):
+    cloud.fault(path="^/v2/vpcs", body={"vpcs": None, "links": {}, "meta": None})
+    assert do("vpc", check=True, name="bots", region="nyc3")["changed"]
+    droplet = do("droplet", **DROPLET)["droplet"]
+    bare = {**cloud.table("droplets")[droplet["id"]], "tags": None, "features": None, "image": None}
+    cloud.fault(path="^/v2/droplets/", body={"droplet": bare})
+    seen = do("droplet", id=droplet["id"])
+    assert not seen["changed"] and seen["droplet"]["tags"] == seen["droplet"]["features"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"error": "no such thing"}, "was refused: no such thing (HTTP 422)"),
+        ({"errors": [{"detail": "bad name"}]}, 'was refused: [{"detail": "bad name"}] (HTTP 422)'),
+        ({"id": "unprocessable_entity"}, "was refused: unprocessable_entity (HTTP 422)"),
+        ({"code": 7}, 'was refused: {"code": 7} (HTTP 422)'),
+        (["bad name"], 'was refused: ["bad name"] (HTTP 422)'),
+    ],
+    ids=str,
+)
+def test_error_in_another_form_is_told_as_it_is(do, cloud, body, expected):
+    """It was called "no JSON"."""
+    cloud.fault(path="^/v2/vpcs", status=422, body=body)
+    assert expected in sentence(do("vpc", fails=True, name="bots", region="nyc3"))
+
+
+def test_short_advice_to_retry_is_followed_for_longer_than_four_attempts(do, cloud, monkeypatch):
+    """With `retry-after: 1` the task gave up after three seconds."""
+    slept = []
+    monkeypatch.setattr(util("_digitalocean.client").time, "sleep", slept.append)
+    cloud.fault(path="^/v2/vpcs", status=429, headers={"retry-after": "1"}, times=12)
+    assert do("vpc", name="bots", region="nyc3")["changed"]
+    assert 12 <= sum(slept) <= 120
+    cloud.fault(path="^/v2/vpcs", status=429, headers={"retry-after": "1"}, times=9999)
+    slept.clear()
+    assert "rate limit is used up" in sentence(do("vpc", name="bots", region="nyc3", fails=True))
+    assert sum(slept) <= 121
+
+
+# --- secrets inside of what is free in form
+
+
+APP = {
+    "name": "dashboard",
+    "services": [{
+        "name": "web", "image": {"registry_type": "DOCKER_HUB", "repository": "web", "registry_credentials": "canary-registry"},
+        "envs": [{"key": "API_KEY", "value": "canary-variable", "type": "SECRET"}, {"key": "MODE", "value": "paper"}],
+        "log_destinations": [{"name": "logs", "datadog": {"endpoint": "https://logs.example.com", "api_key": "canary-logs"}}],
+    }],
+    "envs": [{"key": "SHARED", "value": "canary-shared", "type": "SECRET", "scope": "RUN_TIME"}],
+}
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_secrets_of_a_spec_are_in_no_result_and_no_journal(do, cloud, monkeypatch, failing):
+    """With -vvv, and in the journal, the invocation showed them."""
+    from ansible.module_utils import basic
+
+    written = []
+    monkeypatch.setattr(basic.AnsibleModule, "_log_to_syslog", lambda self, text: written.append(text))
+    monkeypatch.setattr(basic, "has_journal", False)
+    module = importlib.import_module("ansible_collections.botops.fleet.plugins.modules.do_app")
+    if failing:
+        cloud.fault(method="POST", path="^/v2/apps", status=422, message="canary-variable is no good")
+    result = json.loads(raw_output(module, {"spec": APP, "api_token": TOKEN, "api_endpoint": cloud.url, "wait": False}))
+    assert bool(result.get("failed")) == failing and result["invocation"]["module_args"]["spec"]["name"] == "dashboard"
+    assert written, "the invocation is written down"
+    assert "canary" not in json.dumps(result).replace(TOKEN, "") and "canary" not in "".join(map(str, written))
+
+
+def raw_output(module, arguments):
+    """What a module prints, its journal left as it is."""
+    from ansible.module_utils.testing import patch_module_args
+
+    out = io.StringIO()
+    internal = {"_ansible_check_mode": False, "_ansible_diff": True, "_ansible_remote_tmp": "/tmp", "_ansible_no_log": False}
+    with patch_module_args({**arguments, **internal}), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        module.main()
+    return out.getvalue().strip().splitlines()[-1]
