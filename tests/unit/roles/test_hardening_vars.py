@@ -29,11 +29,17 @@ def trusted(value):
 
 
 def resolve(expression, system=("debian", "13"), **changes):
-    variables = {"group_names": [], "__hardening_host": {"os": {"id": system[0], "version": system[1]}, "docker": False, "present": []}}
+    return render("{{ %s }}" % expression, system, **changes)
+
+
+def render(text, system, **changes):
+    variables = {"group_names": []}
+    if system:
+        variables["__hardening_host"] = {"os": {"id": system[0], "version": system[1]}, "docker": False, "present": []}
     for name in ("defaults", "vars"):
         variables.update(yaml.safe_load((ROLE / name / "main.yml").read_text()))
     variables.update(changes)
-    return Templar(loader=DataLoader(), variables=trusted(variables)).template(trust_as_template("{{ %s }}" % expression))
+    return Templar(loader=DataLoader(), variables=trusted(variables)).template(trust_as_template(text))
 
 
 @pytest.mark.parametrize("system", KNOWN, ids="-".join)
@@ -71,6 +77,15 @@ def test_sudo_restricts_nobody_who_administers_the_host(host, expected):
     users = [{"name": "ops", "sudo": "nopasswd"}, {"name": "auditor", "sudo": "none"}, {"name": "formerly", "state": "absent", "sudo": "password"}]
     changes = {"hardening_admin_users": users, "__hardening_host": {"os": {"id": "debian", "version": "12"}, "docker": False, "present": [], **host}}
     assert resolve("_hardening_sudo_unrestricted", **changes) == expected
+
+
+def test_sudo_is_limited_by_the_whole_role_only():
+    """The entry point bootstrap runs before anybody knows who is connected, and must not shut that account out."""
+    text = (ROLE / "templates/sudoers.j2").read_text()
+    variables = {"hardening_admin_users": [{"name": "ops", "sudo": "nopasswd"}]}
+    assert "Defaults:root,%sudo,ops !requiretty, !noexec" in render(text, ("debian", "12"), **variables)
+    first = render(text, None, **variables)
+    assert "requiretty" not in first and "ops ALL=(ALL:ALL) NOPASSWD: ALL" in first
 
 
 def test_penalties_are_named_only_where_sshd_knows_them():
