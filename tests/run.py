@@ -132,6 +132,8 @@ def lint() -> list[Check]:
         Check("lint ruff", ["ruff", "check", "."]),
         Check("lint shellcheck", ["shellcheck", *shell_scripts()]),
         actionlint(),
+        Check("lint changelog", ["antsibull-changelog", "lint"]),
+        Check("lint changelog.yaml", ["antsibull-changelog", "lint-changelog-yaml", "--strict", "changelogs/changelog.yaml"]),
     ]
 
 

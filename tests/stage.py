@@ -15,7 +15,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # What the built collection holds; the lab and the tests have linters of their own.
-SHIPPED = ("CHANGELOG.md", "LICENSE", "README.md", "docs/", "galaxy.yml", "meta/", "playbooks/", "plugins/", "requirements.txt", "roles/")
+SHIPPED = ("CHANGELOG.md", "changelogs/", "LICENSE", "README.md", "docs/", "galaxy.yml", "meta/", "playbooks/", "plugins/", "requirements.txt", "roles/")
 LINKS = ("playbooks/collections",)  # makes the clone work in place, and would lead ansible-test in a circle
 
 

@@ -9,6 +9,13 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
 
+class SharedVariables(dict):
+    """The template lookup makes a deep copy of all variables for each file. Templates only read them, so one level is enough."""
+
+    def __deepcopy__(self, memo):
+        return dict(self)
+
+
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
@@ -27,7 +34,7 @@ class ActionModule(ActionBase):
             return entry
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
         try:
-            text = lookup.run([name], variables=dict(task_vars), template_vars=dict(extra))[0]
+            text = lookup.run([name], variables=SharedVariables(task_vars), template_vars=dict(extra))[0]
         except AnsibleError as error:
             raise AnsibleActionFail(f"template {name} for {entry.get('path')}: {error}") from error
         entry["secret_content" if entry.get("secret") else "content"] = str(text)

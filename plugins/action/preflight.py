@@ -1,25 +1,64 @@
 # Copyright (c) botops.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Asks a role's pure checks whether its variables make sense; runs on the control node, so it costs no round trip."""
+"""Types a role's variables by its argument specification and asks its pure checks; runs on the control node, at no round trip.
+
+    botops.fleet.preflight: {role: nginx}                            types and checks; `typed` holds the values, without the role's prefix
+    botops.fleet.preflight: {role: nginx, checks: false}             types alone: a removal is not kept from taking away what makes no sense
+    botops.fleet.preflight: {role: hardening_connection, values: …}  checks of what was found on hosts
+"""
 
 from __future__ import annotations
 
 import importlib
+import pathlib
 
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.botops.fleet.plugins.module_utils._preflight._typed import options_of, short, typed, with_families
+
 CHECKS = "ansible_collections.botops.fleet.plugins.module_utils._preflight."
+ROLES = pathlib.Path(__file__).parents[2] / "roles"
+
+
+def load_options(role):
+    return options_of(yaml_load((ROLES / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"])
 
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("role", "values"))
+    _VALID_ARGS = frozenset(("role", "values", "context", "checks"))
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        role, values = self._task.args["role"], self._task.args.get("values") or {}
-        sentences = importlib.import_module(CHECKS + role).check(values)
         result["changed"] = False
+        role = self._task.args["role"]
+        checks = importlib.import_module(CHECKS + role)
+        if "values" in self._task.args:
+            return self._judged(result, checks.check(self._task.args["values"] or {}))
+        values, said = self._typed(role, checks, task_vars or {})
+        if not said and self._task.args.get("checks", True):
+            said = checks.check({**values, **(self._task.args.get("context") or {})})
+        if not said:
+            # Secrets are among them: registered, and shown at no verbosity.
+            result.update(typed=short(role, values, getattr(checks, "FAMILIES", ())), _ansible_no_log=True, _ansible_verbose_override=True)
+        return self._judged(result, said)
+
+    def _typed(self, role, checks, task_vars):
+        options = with_families(load_options(role), task_vars, getattr(checks, "FAMILIES", ()))
+        given, said = {}, []
+        for name in options:
+            if name not in task_vars:
+                continue
+            try:
+                given[name] = self._templar.template(task_vars[name])
+            except AnsibleError as error:
+                said.append(f"{name}: {error}")
+        return ({}, said) if said else typed(options, given, getattr(checks, "MULTILINE", ()))
+
+    @staticmethod
+    def _judged(result, sentences):
         if sentences:
             result.update(failed=True, msg="\n".join(sentences), sentences=sentences)
         return result

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.botops.fleet.plugins.module_utils._haproxy import cluster_resources, network, plan
+from ansible_collections.botops.fleet.plugins.module_utils._haproxy import cluster_resources, plan
 
 
 class FilterModule:
     def filters(self):
-        return {"haproxy_vip_plan": plan, "haproxy_vip_resources": cluster_resources, "haproxy_vip_network": network}
+        return {"haproxy_vip_plan": plan, "haproxy_vip_resources": cluster_resources}

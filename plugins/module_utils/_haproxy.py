@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible.module_utils.parsing.convert_bool import boolean
-
 TLS = "/etc/haproxy/fleet/tls"
 
 GLOBAL = {
@@ -46,7 +44,6 @@ SERVER = {
     "check": True, "backup": False, "interval_ms": 1000, "rise": 2, "fall": 3, "weight": 0, "maxconn": 0, "tls": False, "ca_file": "",
 }  # fmt: skip
 KEEPALIVED = {"router_id": 51, "priority": 0, "peers": [], "source": "", "interval_seconds": 1, "stateless": False}
-FLAGS = ("tls", "redirect_https", "check", "backup", "daemon", "stateless")
 
 # Mozilla's server-side TLS 5.7, for OpenSSL 3.
 PROFILES = {
@@ -61,13 +58,8 @@ SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SH
 
 
 def over(defaults, given):
-    """The operator's entry over the defaults; what an argument spec leaves as None is left out."""
-    merged = dict(defaults)
-    merged.update({key: value for key, value in (given or {}).items() if value is not None})
-    for key in FLAGS:
-        if isinstance(merged.get(key), str):
-            merged[key] = boolean(merged[key])
-    return merged
+    """The operator's entry over the defaults."""
+    return {**defaults, **(given or {})}
 
 
 def vip_of(address):
@@ -117,9 +109,10 @@ def backend_plan(entry):
 
 
 def plan(values):
-    vip = vip_of(values["haproxy_vip_address"])
-    frontends = [frontend_plan(entry, vip) for entry in values["haproxy_vip_frontends"]]
-    profile = PROFILES[values["haproxy_vip_tls_profile"]]
+    """`values` are the typed variables without the role's prefix."""
+    vip = vip_of(values["address"])
+    frontends = [frontend_plan(entry, vip) for entry in values["frontends"]]
+    profile = PROFILES[values["tls_profile"]]
     secrets = [
         {"path": bind["crt"], "secret_content": bind["certificate_pem"].rstrip("\n") + "\n", "mode": "0600"}
         for frontend in frontends
@@ -128,17 +121,17 @@ def plan(values):
     ]
     return {
         "vip": vip,
-        "global": over(GLOBAL, values["haproxy_vip_global"]),
-        "defaults": over(DEFAULTS, values["haproxy_vip_defaults"]),
+        "global": over(GLOBAL, values["global"]),
+        "defaults": over(DEFAULTS, values["defaults"]),
         "frontends": frontends,
-        "backends": [backend_plan(entry) for entry in values["haproxy_vip_backends"]],
+        "backends": [backend_plan(entry) for entry in values["backends"]],
         "tls": dict(profile, suites=SUITES, used=any(bind["tls"] for frontend in frontends for bind in frontend["binds"])),
         "pem_files": secrets,
         "certificates": [bind["certificate"] for frontend in frontends for bind in frontend["binds"] if bind["certificate"]],
         "ca_files": [
-            server["ca_file"] for entry in values["haproxy_vip_backends"] for server in backend_plan(entry)["servers"] if server["ca_file"]
+            server["ca_file"] for entry in values["backends"] for server in backend_plan(entry)["servers"] if server["ca_file"]
         ],
-        "keepalived": over(KEEPALIVED, values["haproxy_vip_keepalived"]),
+        "keepalived": over(KEEPALIVED, values["keepalived"]),
     }
 
 

@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.parsing.convert_bool import boolean
-
 HOME = "/etc/nginx/fleet"
 SITES = HOME + "/sites"
 PROVIDED = HOME + "/tls"
 PASSWORDS = HOME + "/htpasswd"
 LIVE = HOME + "/live"
-SELFSIGNED = HOME + "/selfsigned"
 WEBROOT = "/var/www/fleet-acme"
 HOOKS = "/etc/letsencrypt/fleet-hooks"
 DEPLOY_HOOK = "/etc/letsencrypt/renewal-hooks/deploy/fleet-nginx"
@@ -44,18 +41,6 @@ PROFILES = {
         "memory_max": "128M",
     },
 }
-
-# An argument spec accepts "no" for a boolean, "8080" for a number and "a,b" for a list, but leaves the variable as it was.
-BOOLEANS = {
-    "http2", "redirect_http", "security_headers", "enabled", "include_subdomains", "preload", "nodelay", "websocket",
-    "buffering", "access_log", "backup", "down", "nginx_gzip", "nginx_ipv6",
-}  # fmt: skip
-NUMBERS = {
-    "max_age", "burst", "status", "code", "connect", "send", "read", "weight", "max_fails", "fail_timeout", "max_conns",
-    "keepalive", "nginx_status_port", "nginx_worker_shutdown_timeout", "nginx_selfsigned_days",
-}  # fmt: skip
-LISTS = {"aliases", "allow", "deny", "nginx_trusted_proxies"}
-FREE = {"headers", "proxy_headers", "nginx_security_headers"}
 
 LOCATION = {
     "match": "prefix",
@@ -96,23 +81,6 @@ SITE = {
 }
 MODIFIERS = {"prefix": "", "prefix_final": "^~ ", "exact": "= ", "regex": "~ ", "regex_nocase": "~* "}
 REDIRECTS = {"to": None, "code": 301}
-
-
-def typed(value, key=None):
-    """A deep copy in plain types, with what the argument spec accepted as a boolean, number or list turned into one."""
-    if isinstance(value, dict):
-        if key in FREE:
-            return {str(name): str(text) for name, text in value.items()}
-        return {str(name): typed(item, name) for name, item in value.items()}
-    if key in LISTS and isinstance(value, str):
-        value = [item.strip() for item in value.split(",") if item.strip()]
-    if isinstance(value, (list, tuple)):
-        return [typed(item) for item in value]
-    if key in BOOLEANS and value is not None:
-        return boolean(value)
-    if key in NUMBERS and value is not None:
-        return int(value)
-    return value
 
 
 def quoted(value):
@@ -190,7 +158,7 @@ def proxy_headers(location, values):
         "Host": "$host",
         "X-Real-IP": "$remote_addr",
         # At the edge a client's own X-Forwarded-For is a lie; behind a trusted proxy it is the truth.
-        "X-Forwarded-For": "$proxy_add_x_forwarded_for" if values["nginx_trusted_proxies"] else "$remote_addr",
+        "X-Forwarded-For": "$proxy_add_x_forwarded_for" if values["trusted_proxies"] else "$remote_addr",
         "X-Forwarded-Proto": "$scheme",
         "X-Request-ID": "$request_id",
         "Connection": "$fleet_connection" if location["websocket"] else "",
@@ -215,8 +183,8 @@ def normal_site(site, values):
     if result["tls"] is None:
         result["redirect_http"] = False
     result["names"] = [result["name"]] + list(result["aliases"])
-    result["client_max_body_size"] = result["client_max_body_size"] or values["nginx_client_max_body_size"]
-    headers = dict(values["nginx_security_headers"]) if result["security_headers"] else {}
+    result["client_max_body_size"] = result["client_max_body_size"] or values["client_max_body_size"]
+    headers = dict(values["security_headers"]) if result["security_headers"] else {}
     hsts = hsts_value(result) if result["tls"] else None
     if hsts:
         headers["Strict-Transport-Security"] = hsts
@@ -266,25 +234,26 @@ def acme_files(values, sites):
     """What renewal needs. Declared absent when no site asks for it, so that nothing stale is left to run."""
     used = any(site["certificate"]["type"] == "acme" for site in sites)
     hooks = used and any(site["certificate"]["challenge"] == "dns" for site in sites)
-    private = used and bool(values["nginx_acme_ca_certificate"])
+    private = used and bool(values["acme_ca_certificate"])
     found = []
     if used:
         found.append({"path": WEBROOT, "state": "directory", "mode": "0755"})
         found.append({"path": "/etc/letsencrypt/renewal-hooks/deploy", "state": "directory"})
         found.append({"path": DEPLOY_HOOK, "template": "deploy-hook.sh.j2", "mode": "0755"})
         found.append({"path": CERTBOT_DROPIN.rpartition("/")[0], "state": "directory"})
-        found.append({"path": CERTBOT_DROPIN, "template": "certbot-dropin.conf.j2", "mode": "0644"})
+        found.append({"path": CERTBOT_DROPIN, "template": "certbot-dropin.conf.j2", "mode": "0644",
+                      "vars": {"authority": AUTHORITY if private else ""}})
     else:
         found += [{"path": DEPLOY_HOOK, "state": "absent"}, {"path": CERTBOT_DROPIN, "state": "absent"}]
     if private:
-        found.append({"path": AUTHORITY, "content": values["nginx_acme_ca_certificate"].strip() + "\n", "mode": "0644"})
+        found.append({"path": AUTHORITY, "content": values["acme_ca_certificate"].strip() + "\n", "mode": "0644"})
     else:
         found.append({"path": AUTHORITY, "state": "absent"})
     if hooks:
         found.append({"path": HOOKS, "state": "directory", "mode": "0700"})
     for kind in ("auth", "cleanup"):
         path = "%s/%s" % (HOOKS, kind)
-        script = values["nginx_acme_dns_hook"].get(kind) if hooks else None
+        script = values["acme_dns_hook"].get(kind) if hooks else None
         if script:
             found.append({"path": path, "secret_content": script.strip() + "\n", "mode": "0700"})
         else:
@@ -293,17 +262,16 @@ def acme_files(values, sites):
 
 
 def plan(values, syntax):
-    """Everything the role's tasks need: packages, file_set entries, and the two lists of certificates."""
-    values = typed(values)
-    sites = [normal_site(site, values) for site in values["nginx_sites"]]
-    upstreams = [normal_upstream(upstream) for upstream in values["nginx_upstreams"]]
-    profile = PROFILES[values["nginx_profile"]]
+    """Everything the role's tasks need: packages, file_set entries, and the two lists of certificates.
+
+    `values` are the typed variables without the role's prefix.
+    """
+    sites = [normal_site(site, values) for site in values["sites"]]
+    upstreams = [normal_upstream(upstream) for upstream in values["upstreams"]]
+    profile = PROFILES[values["profile"]]
+    # Given to each site's template, so nothing here may grow with the number of sites.
     shared = {
-        "values": values,
         "syntax": syntax,
-        "profile": profile,
-        "sites": sites,
-        "upstreams": upstreams,
         "paths": {"sites": SITES, "live": LIVE, "webroot": WEBROOT, "authority": AUTHORITY, "catch_all": CATCH_ALL},
         # Before 1.25.1 HTTP/2 belongs to the socket: one site that wants it switches it on for all of them.
         "http2_socket": syntax["http2"] == "listen" and any(site["http2"] and site["tls"] for site in sites),
@@ -315,13 +283,14 @@ def plan(values, syntax):
         {"path": PROVIDED, "state": "directory", "mode": "0700", "purge": True},
         {"path": PASSWORDS, "state": "directory", "mode": "0750", "group": "www-data", "purge": True},
         {"path": UNIT_DROPIN.rpartition("/")[0], "state": "directory"},
-        {"path": UNIT_DROPIN, "template": "nginx-dropin.conf.j2", "mode": "0644", "vars": shared},
+        {"path": UNIT_DROPIN, "template": "nginx-dropin.conf.j2", "mode": "0644", "vars": {"profile": profile}},
     ]
     files += provided_files(sites) + password_files(sites) + acme_files(values, sites)
     for site in sites:
         path = "%s/%s.conf" % (SITES, file_name(site["name"]))
         files.append({"path": path, "template": "site.conf.j2", "mode": "0644", "vars": dict(shared, site=site)})
-    files.append({"path": "/etc/nginx/nginx.conf", "template": "nginx.conf.j2", "mode": "0644", "vars": shared})
+    files.append({"path": "/etc/nginx/nginx.conf", "template": "nginx.conf.j2", "mode": "0644",
+                  "vars": dict(shared, profile=profile, upstreams=upstreams)})
     for entry in files:
         if "template" in entry:
             entry.setdefault("vars", shared)
@@ -343,5 +312,4 @@ def plan(values, syntax):
         "files": files,
         "selfsigned": selfsigned,
         "acme": acme,
-        "ports": [80] + ([443] if shared["has_tls"] else []),
     }

@@ -383,6 +383,18 @@ def admits(rules, default, client, port, server=None):
     return default == "allow"
 
 
+def lets_out(rules, proto, port):
+    """Whether some rule lets the host itself open connections to `port` somewhere."""
+    for rule in rules:
+        full = normalise(rule)
+        if full["route"] or full["direction"] != "out" or full["action"] not in ("allow", "limit") or full["proto"] not in ("any", proto):
+            continue
+        ports = port_text(full["port"])
+        if ports == "any" or _in_ports(port, ports):
+            return True
+    return False
+
+
 def _plain(text):
     address = ipaddress.ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address

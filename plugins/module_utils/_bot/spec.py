@@ -88,8 +88,9 @@ def specify(bot, settings):
     spec["managed_by"] = bot.get("managed_by") or settings.get("managed_by") or "systemd"
     spec["ha"] = bool(settings.get("ha"))
     spec["check_mode"] = bool(settings.get("check_mode"))
-    spec["keep_releases"] = int(bot.get("keep_releases") or settings.get("keep_releases") or 5)
-    spec["mode_in_env"] = "TRADING_MODE" in (bot.get("env") or {})
+    spec["keep_releases"] = bot.get("keep_releases") or settings.get("keep_releases") or 5
+    spec["given_env"] = sorted(bot.get("env") or {})
+    spec["given_secrets"] = sorted(bot.get("secrets") or {})
     spec["env"] = environment(spec, bot.get("env") or {}, settings.get("host") or "")
     spec["secrets"] = {key: text(value) for key, value in (bot.get("secrets") or {}).items()}
     spec["config_paths"] = [entry["path"] for entry in files(spec) if entry.get("state", "file") == "file"]

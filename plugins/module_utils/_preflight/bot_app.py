@@ -8,7 +8,7 @@ import fnmatch
 import re
 import urllib.parse
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot.spec import SANDBOX
+from ansible_collections.botops.fleet.plugins.module_utils._bot.spec import SANDBOX, public, specify
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,26}\Z")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
@@ -22,9 +22,24 @@ SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt
           "/var/lib", "/var/log", "/var/lib/docker", "/var/lib/botops")  # fmt: skip
 DATABASES = ("x.db", "x.sqlite", "x.sqlite3", "x.db-wal", "x.db-shm")
 
+# Texts that may hold line breaks: they are quoted where they are written, or are keys of SSH.
+MULTILINE = ("bot_app_bots.env", "bot_app_bots.secrets", "bot_app_bots.source.deploy_key", "bot_app_bots.source.known_hosts")
+# What else belongs to bot-NAME, as a unit or a project of compose: bot-NAME-health.service is not the unit of a bot NAME-health.
+OF_EACH = ("health", "retention", "task")
+# Set by the role itself, with what to use instead.
+TOLD = {
+    "TRADING_MODE": "set trading_mode instead, which checks the paper run before it allows live",
+    "BOT_NAME": "it is the bot's name", "BOT_HOST": "it is the host's name in the inventory",
+    "BOT_DATA_DIR": "it is /var/lib/bot-NAME", "BOT_LOG_DIR": "it is /var/log/bot-NAME",
+}
+ONE_WORD = re.compile(r"[^\s\"'\\]+\Z")
+
 
 def check(values):
-    """`values`: specs (filter bot_specs, no secrets), names (all of bot_app_bots), only, version, rollback, paper_hours."""
+    given = {key[len("bot_app_"):]: value for key, value in values.items()}
+    bots = [public(specify(bot, given)) for bot in given["bots"]]
+    values = {**given, "all": bots, "names": [bot["name"] for bot in bots]}
+    values["specs"] = [bot for bot in bots if given["only"] in ("", bot["name"])]
     said = _run_wide(values)
     for bot in values["specs"]:
         where = "bot_app_bots[%d] (%s)" % (values["names"].index(bot["name"]), bot["name"])
@@ -37,9 +52,13 @@ def _run_wide(values):
     said, names = [], values["names"]
     for name in sorted({name for name in names if names.count(name) > 1}):
         said.append("bot_app_bots names %s twice; every bot of a host needs a name of its own." % name)
-    for key, what in (("user", "the user"), ("_port", "the health port")):
+    for name in names:
+        for suffix in OF_EACH:
+            if "%s-%s" % (name, suffix) in names:
+                said.append("bot_app_bots: bot-%s-%s belongs to the bot %s; give the bot %s-%s another name." % (name, suffix, name, name, suffix))
+    for key, what in (("user", "the user"), ("uid", "the uid"), ("_port", "the health port")):
         seen = {}
-        for bot in values["specs"]:
+        for bot in values["all"]:
             value = _port(bot["health"]["url"]) if key == "_port" else bot[key]
             if value is not None and value in seen and bot["name"] != seen[value]:
                 said.append("bot_app_bots: %s and %s share %s %s; give each its own." % (seen[value], bot["name"], what, value))
@@ -55,8 +74,11 @@ def _run_wide(values):
     rollback = values.get("rollback") or ""
     if rollback and not re.match(r"(previous|[0-9a-f]{4,12}(-[0-9a-f]{0,4})?)\Z", rollback):
         said.append("bot_app_rollback is %r: give `previous` or (the beginning of) a release id." % rollback)
-    if float(values.get("paper_hours", 24)) < 0:
-        said.append("bot_app_paper_hours is %s: give 0 or more." % values["paper_hours"])
+    for key, least in (("paper_hours", 0), ("min_free_mb", 0), ("keep_releases", 2)):
+        if values[key] < least:
+            said.append("bot_app_%s is %s: give %d or more." % (key, values[key], least))
+    if values["on_failure"] and not re.match(r"[\w@%.:-]+\.[a-z]+\Z", values["on_failure"]):
+        said.append("bot_app_on_failure is %r: give a unit, such as notify@%%n.service." % values["on_failure"])
     return said
 
 
@@ -65,6 +87,10 @@ def _identity(bot, _values):
         yield "name must be 1 to 27 of a-z, 0-9 and -, beginning with a letter."
     if bot["user"] == "root" or not USER.match(bot["user"]):
         yield "user is %r: give the bot an account of its own, such as %s." % (bot["user"], bot["label"])
+    if bot["uid"] == 0:
+        yield "uid is 0, which is root; give a number from 100 to 59999, or leave it out."
+    elif bot["uid"] is not None and not 100 <= bot["uid"] <= 59999:
+        yield "uid is %s: give a number from 100 to 59999; the others belong to the system." % bot["uid"]
     if bot["managed_by"] == "cluster" and bot["enabled"] and bot["enabled_given"]:
         yield "enabled is true, but the cluster starts this bot; leave it out."
     if bot["state"] == "stopped" and bot["enabled"]:
@@ -96,6 +122,10 @@ def _program(bot, _values):
     for key in ("compose_file", "requirements"):
         if bot[key].startswith("/") or ".." in bot[key].split("/"):
             yield "%s is %r: give a path inside the release." % (key, bot[key])
+        elif bot[key] and not ONE_WORD.match(bot[key]):
+            yield "%s is %r: give a path without white space and quotes." % (key, bot[key])
+    if not re.match(r"[A-Za-z0-9][\w.-]*\Z", bot["service"]):
+        yield "service is %r: give the name of a service in the compose file." % bot["service"]
 
 
 def _published(port):
@@ -159,7 +189,7 @@ def _health(bot, _values):
     if parts.scheme not in ("http", "https") or not parts.hostname or _port(health["url"]) is None:
         yield "health.url is %r: give http://127.0.0.1:PORT/PATH with a port from 1 to 65535." % health["url"]
     for key in ("timeout_seconds", "interval_seconds", "failures", "probe_seconds"):
-        if int(health[key]) < 1:
+        if health[key] < 1:
             yield "health.%s is %s: give 1 or more." % (key, health[key])
 
 
@@ -167,9 +197,11 @@ def _environment(bot, _values):
     for name in sorted(set(bot["env"]) | set(bot["secret_names"])):
         if not VARIABLE.match(name):
             yield "env or secrets has %r: a variable's name is letters, digits and _." % name
-    if bot["mode_in_env"]:
-        yield "env sets TRADING_MODE; set trading_mode instead, which checks the paper run before it allows live."
-    for name in sorted(bot["env"]):
+    for name, instead in TOLD.items():
+        for where in ("env", "secrets"):
+            if name in bot["given_" + where]:
+                yield "%s sets %s; the role sets it itself: %s." % (where, name, instead)
+    for name in sorted(set(bot["env"]) - set(TOLD)):
         if name in bot["secret_names"]:
             yield "%s is in env and in secrets; keep it in secrets." % name
         elif SECRET_NAME.search(name) and bot["env"][name]:
@@ -185,16 +217,18 @@ def _limits(bot, _values):
     for key, low in (("memory_mb", 32), ("restart_seconds", 1), ("stop_seconds", 1), ("keep_releases", 2)):
         if bot[key] < low:
             yield "%s is %s: give %d or more." % (key, bot[key], low)
-    if not 0 < float(bot["cpus"]) <= 256:
-        yield "cpus is %s: give a number of processors, such as 0.5." % bot["cpus"]
+    if not 0.01 <= bot["cpus"] <= 256:
+        yield "cpus is %s: give a number of processors from 0.01 to 256, such as 0.5." % bot["cpus"]
     for key in ("keep_days", "max_mb", "burst"):
-        if int(bot["logs"][key]) < 1:
+        if bot["logs"][key] < 1:
             yield "logs.%s is %s: give 1 or more." % (key, bot["logs"][key])
 
 
 def _paths(bot, _values):
     for path in bot["read_write_paths"]:
-        if not path.startswith("/") or path.rstrip("/") in SYSTEM or path == "/" or ".." in path.split("/"):
+        if not ONE_WORD.match(path):
+            yield "read_write_paths has %r: give a path without white space and quotes." % path
+        elif not path.startswith("/") or path.rstrip("/") in SYSTEM or path == "/" or ".." in path.split("/"):
             yield "read_write_paths has %r: give an absolute path that is the bot's own." % path
     for number, rule in enumerate(bot["retention"]):
         path, pattern = rule["path"], rule["pattern"]
@@ -202,5 +236,5 @@ def _paths(bot, _values):
             yield "retention[%d].path %s is not below a path of the bot (%s)." % (number, path, ", ".join(bot["read_write_paths"]))
         if any(fnmatch.fnmatch(name, pattern) for name in DATABASES):
             yield "retention[%d].pattern %s would delete a database; name the files more closely." % (number, pattern)
-        if int(rule["days"]) < 1:
+        if rule["days"] < 1:
             yield "retention[%d].days is %s: give 1 or more." % (number, rule["days"])

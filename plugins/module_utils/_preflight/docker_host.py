@@ -17,6 +17,7 @@ DURATION = re.compile(r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$")
 USER = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
 LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/-]*(=[A-Za-z0-9._/-]+)?$")
 INTERFACE = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]{0,14}\+?$")
+MULTILINE = ("docker_host_repository_key",)
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 # Options that would take the ground from under this role, and what to do instead.
@@ -48,7 +49,7 @@ def _network(text: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network | st
 
 
 def _distribution(values: dict) -> list[str]:
-    name, version = str(values["_distribution"]).lower(), str(values["_distribution_version"])
+    name, version = values["distribution"].lower(), str(values["distribution_version"])
     release = version.split(".", maxsplit=1)[0] if name == "debian" else version
     if release not in SUPPORTED.get(name, ()):
         return [f"docker_host runs on Debian 12 and 13 and Ubuntu 22.04 and 24.04; this host is {name} {version}."]
@@ -70,8 +71,11 @@ def _repository(values: dict) -> list[str]:
         )
     if version and values["docker_host_upgrade"]:
         found.append("docker_host_version and docker_host_upgrade contradict each other: raise the version, or leave it empty.")
-    if values["_channel"] != "upstream":
+    channel = values["docker_host_packages"]
+    if (values["auto_channel"] if channel == "auto" else channel) != "upstream":
         return found
+    if not re.match(r"^[a-z]+$", values["docker_host_repository_channel"]):
+        found.append(f"docker_host_repository_channel is {values['docker_host_repository_channel']!r}; write stable or test.")
     url = urlsplit(values["docker_host_repository_url"])
     if url.scheme not in ("https", "http") or not url.hostname:
         found.append(f"docker_host_repository_url is {values['docker_host_repository_url']!r}; write an https:// address.")
@@ -108,6 +112,7 @@ def _daemon(values: dict) -> list[str]:
         )
     for key, value in values["docker_host_daemon_options"].items():
         where = f"docker_host_daemon_options.{key}"
+        key = str(key)
         if "_" in key:
             found.append(f"{where}: the engine's options are written with hyphens: {key.replace('_', '-')}.")
         elif key in REFUSED_OPTIONS:
@@ -143,7 +148,7 @@ def _ports(values: dict) -> list[str]:
     found, seen = [], {}
     for index, entry in enumerate(values["docker_host_published_ports"]):
         where = f"docker_host_published_ports[{index}]"
-        port, protocol = entry["port"], entry.get("protocol") or "tcp"
+        port, protocol = entry["port"], entry["protocol"]
         if not 1 <= port <= 65535:
             found.append(f"{where}.port is {port}; write a port from 1 to 65535.")
         if (port, protocol) in seen:
@@ -188,6 +193,6 @@ def _prune(values: dict) -> list[str]:
     for index, label in enumerate(values["docker_host_prune_keep_labels"]):
         if not LABEL.match(label):
             found.append(f"docker_host_prune_keep_labels[{index}] is {label!r}; write a label such as keep or tier=gold.")
-    if not values["docker_host_prune_schedule"].strip() or "\n" in values["docker_host_prune_schedule"]:
+    if not values["docker_host_prune_schedule"].strip():
         found.append("docker_host_prune_schedule must be one systemd calendar expression, such as Sun 04:30.")
     return found

@@ -7,17 +7,19 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from ansible_collections.botops.fleet.plugins.module_utils._haproxy import BIND, KEEPALIVED, SERVER, over
+from ansible_collections.botops.fleet.plugins.module_utils._haproxy import BIND, KEEPALIVED, SERVER, network, over
 
 IDENTIFIER = re.compile(r"^[A-Za-z0-9_.:-]+$")
 HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 BALANCE = ("roundrobin", "static-rr", "leastconn", "first", "source", "random")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+WORD = re.compile(r"^[^\s\"'\\#]+$")
+MULTILINE = ("haproxy_vip_frontends.binds.certificate_pem", "haproxy_vip_extra")
 EXPECT = re.compile(r"^(! ?)?(status|rstatus|string|rstring) \S.*$")
 
 
 def check(values):
-    found = check_address(values) + check_manager(values)
+    own, interfaces = addresses(values)
+    found = check_address(values, own, interfaces) + check_manager(values, own)
     backends = [entry["name"] for entry in values["haproxy_vip_backends"]]
     frontends = [entry["name"] for entry in values["haproxy_vip_frontends"]]
     if not frontends:
@@ -30,34 +32,50 @@ def check(values):
         found += check_frontend("haproxy_vip_frontends[%d]" % index, frontend, backends, values, taken)
     for index, backend in enumerate(values["haproxy_vip_backends"]):
         found += check_backend("haproxy_vip_backends[%d]" % index, backend)
-    for key, value in (values["haproxy_vip_defaults"] or {}).items():
-        if key.startswith("timeout_") and value is not None and int(value) < 1:
+    for key, value in values["haproxy_vip_defaults"].items():
+        if key.startswith("timeout_") and value < 1:
             found.append("haproxy_vip_defaults.%s: %s is no time; write milliseconds, such as 5000" % (key, value))
-    for text, where in lines(values):
-        if CONTROL.search(text):
-            found.append("%s: this has to be one line without control characters" % where)
+    return found + check_words(values)
+
+
+def check_words(values):
+    """Values that are one word of a line: with white space in them they would be more than one."""
+    found = []
+    told = values["haproxy_vip_global"]
+    words = [("haproxy_vip_global." + key, told.get(key) or "none") for key in ("chroot", "user", "group")]
+    for index, log in enumerate(told.get("log") or []):
+        words += [("haproxy_vip_global.log[%d].%s" % (index, key), log[key]) for key in ("address", "facility")]
+    for key, text in sorted((told.get("stats_socket") or {}).items()):
+        words.append(("haproxy_vip_global.stats_socket." + key, text))
+    for index, frontend in enumerate(values["haproxy_vip_frontends"]):
+        for number, bind in enumerate(frontend["binds"]):
+            where = "haproxy_vip_frontends[%d].binds[%d]." % (index, number)
+            words += [(where + key, bind[key]) for key in ("certificate", "alpn") if bind.get(key)]
+        for number, acl in enumerate(frontend.get("acls") or []):
+            words.append(("haproxy_vip_frontends[%d].acls[%d].name" % (index, number), acl["name"]))
+    for index, backend in enumerate(values["haproxy_vip_backends"]):
+        for number, server in enumerate(backend["servers"]):
+            words.append(("haproxy_vip_backends[%d].servers[%d].ca_file" % (index, number), server.get("ca_file") or "none"))
+        for key, text in (backend.get("health") or {}).items():
+            if key in ("method", "host"):
+                words.append(("haproxy_vip_backends[%d].health.%s" % (index, key), text or "none"))
+    for where, text in words:
+        if not WORD.match(text):
+            found.append("%s: %r is not one word; write it without white space, quotes and #" % (where, text))
     return found
 
 
-def lines(values):
-    """Every free text that ends up in one line of the configuration."""
-    for index, frontend in enumerate(values["haproxy_vip_frontends"]):
-        where = "haproxy_vip_frontends[%d]" % index
-        for key in ("options", "http_request"):
-            for number, text in enumerate(frontend.get(key) or []):
-                yield text, "%s.%s[%d]" % (where, key, number)
-        for number, acl in enumerate(frontend.get("acls") or []):
-            for key in ("name", "criterion"):
-                yield acl[key], "%s.acls[%d].%s" % (where, number, key)
-            for text in acl.get("values") or []:
-                yield text, "%s.acls[%d].values" % (where, number)
-    for index, backend in enumerate(values["haproxy_vip_backends"]):
-        for key in ("options", "http_request"):
-            for number, text in enumerate(backend.get(key) or []):
-                yield text, "haproxy_vip_backends[%d].%s[%d]" % (index, key, number)
+def addresses(values):
+    """(this host's own address, the networks of its interfaces) as the facts tell them."""
+    facts, interface = values["facts"], values["haproxy_vip_interface"] or ""
+    link = (facts.get(interface.replace("-", "_")) or {}).get("ipv4")
+    interfaces = {name: [] for name in facts.get("interfaces") or []}
+    if link and interface in interfaces:
+        interfaces[interface] = [network(link)]
+    return (link or {}).get("address", ""), interfaces
 
 
-def check_address(values):
+def check_address(values, own, interfaces):
     address, interface = values["haproxy_vip_address"], values["haproxy_vip_interface"]
     if not address:
         if values["haproxy_vip_managed_by"] == "keepalived":
@@ -69,10 +87,10 @@ def check_address(values):
         wanted = ipaddress.ip_interface(address)
     except ValueError:
         return ["haproxy_vip_address: %s is not an IP address with a prefix length, such as 10.0.0.10/24" % address]
-    if interface not in values["interfaces"]:
-        known = ", ".join(sorted(values["interfaces"])) or "none"
+    if interface not in interfaces:
+        known = ", ".join(sorted(interfaces)) or "none"
         return ["haproxy_vip_interface: this host has no interface %s; it has %s" % (interface or "(empty)", known)]
-    networks = [ipaddress.ip_network(network, strict=False) for network in values["interfaces"][interface]]
+    networks = [ipaddress.ip_network(network, strict=False) for network in interfaces[interface]]
     if not networks:  # facts without addresses: the host's own check has the last word
         return []
     if not any(wanted.ip in network for network in networks if network.version == wanted.version):
@@ -80,16 +98,16 @@ def check_address(values):
         return ["haproxy_vip_address: %s is outside the subnet of %s, which is %s; its neighbours would never ask for it" % (wanted.ip, interface, told)]
     if wanted.ip in (wanted.network.network_address, wanted.network.broadcast_address) and wanted.network.prefixlen < 31:
         return ["haproxy_vip_address: %s is the network's own address, no host's" % wanted.ip]
-    if str(wanted.ip) == values["own_address"]:
+    if str(wanted.ip) == own:
         return ["haproxy_vip_address: %s is this host's own address; a floating address belongs to none" % wanted.ip]
     return []
 
 
-def check_manager(values):
+def check_manager(values, own):
     if values["haproxy_vip_managed_by"] != "keepalived":
         return []
     told = over(KEEPALIVED, values["haproxy_vip_keepalived"])
-    groups = sorted(set(values["group_names"]) & {"bot_hosts", "cluster_nodes"})
+    groups = sorted(set(values.get("group_names") or ()) & {"bot_hosts", "cluster_nodes"})
     if groups:
         return [
             "haproxy_vip_managed_by: keepalived moves an address without switching the other host off, so in front of a bot two copies could "
@@ -102,19 +120,19 @@ def check_manager(values):
         found.append("haproxy_vip_keepalived.peers is empty; name the other hosts' addresses, for VRRP is sent to them alone")
     for index, peer in enumerate(told["peers"]):
         try:
-            if str(ipaddress.ip_address(peer)) == values["own_address"]:
+            if str(ipaddress.ip_address(peer)) == own:
                 found.append("haproxy_vip_keepalived.peers[%d]: %s is this host itself" % (index, peer))
         except ValueError:
             found.append("haproxy_vip_keepalived.peers[%d]: %s is not an IP address" % (index, peer))
-    if not 1 <= int(told["router_id"]) <= 255:
+    if not 1 <= told["router_id"] <= 255:
         found.append("haproxy_vip_keepalived.router_id: %s is outside 1 to 255" % told["router_id"])
-    if not 0 <= int(told["priority"]) <= 254:
+    if not 0 <= told["priority"] <= 254:
         found.append("haproxy_vip_keepalived.priority: %s is outside 1 to 254" % told["priority"])
     return found
 
 
 def check_port(where, port):
-    if 1 <= int(port) <= 65535:
+    if 1 <= port <= 65535:
         return []
     return ["%s: port %s does not exist; ports go from 1 to 65535" % (where, port)]
 
@@ -190,7 +208,7 @@ def check_backend(where, backend):
         if server["tls"] and not server["ca_file"]:
             found.append("%s.ca_file is required with tls: without it any certificate would be believed" % here)
         for key in ("interval_ms", "rise", "fall"):
-            if int(server[key]) < 1:
+            if server[key] < 1:
                 found.append("%s.%s: %s is too small; the least is 1" % (here, key, server[key]))
     health = backend.get("health") or {}
     if health.get("path") is not None and (not health["path"].startswith("/") or " " in health["path"]):

@@ -1,6 +1,6 @@
 # Copyright (c) botops.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the role hardening refuses, one sentence each. Types, choices and unknown keys are judged by argument_specs before."""
+"""What the role hardening refuses, one sentence each. Values come typed: types, choices and unknown keys were judged before."""
 
 from __future__ import annotations
 
@@ -19,26 +19,37 @@ OWNED = {
     "passwordauthentication": "hardening_ssh_password_authentication", "maxsessions": "hardening_ssh_max_sessions",
     "maxauthtries": "hardening_ssh_max_auth_tries", "loglevel": "hardening_ssh_log_level",
     "allowtcpforwarding": "hardening_ssh_allow_tcp_forwarding", "tcpkeepalive": "hardening_ssh_tcp_keep_alive",
+    "clientaliveinterval": "hardening_ssh_client_alive_interval", "clientalivecountmax": "hardening_ssh_client_alive_count_max",
+    "banner": "hardening_ssh_banner", "hostkey": "hardening_ssh_host_keys", "kexalgorithms": "hardening_ssh_kex_additional",
 }
-RULE_KEYS = {
-    "action", "direction", "route", "proto", "port", "from", "from_port", "to", "interface_in", "interface_out", "log", "family", "comment",
+# What the role writes, too, always the same. sshd takes the first value that it reads, and the role's file is read first.
+FIXED = {
+    "allowagentforwarding", "authorizedkeysfile", "ciphers", "compression", "debianbanner", "gatewayports", "gssapiauthentication",
+    "gssapicleanupcredentials", "hostbasedauthentication", "hostkeyalgorithms", "ignorerhosts", "ignoreuserknownhosts",
+    "kbdinteractiveauthentication", "logingracetime", "macs", "maxstartups", "permitemptypasswords", "permittunnel", "permituserenvironment",
+    "persourcepenaltyexemptlist", "printmotd", "pubkeyacceptedalgorithms", "pubkeyauthentication", "requiredrsasize", "strictmodes",
+    "syslogfacility", "usedns", "usepam", "x11forwarding",
 }
-CHOICES = {
-    "action": ("allow", "deny", "reject", "limit"), "direction": ("in", "out"), "proto": _ufw.PROTOCOLS,
-    "log": ("none", "new", "all"), "family": ("both", "ipv4", "ipv6"),
+# Variables named <this>_<anything> are judged as this one, and joined with it.
+FAMILIES = ("hardening_firewall_rules",)
+MULTILINE = ("hardening_banner", "hardening_motd")
+# The least that makes sense; below it the daemon would refuse, or the measure would turn against the operator.
+LEAST = {
+    "hardening_ssh_max_auth_tries": 1, "hardening_ssh_max_sessions": 1, "hardening_ssh_client_alive_interval": 0,
+    "hardening_ssh_client_alive_count_max": 0, "hardening_rollback_seconds": 1, "hardening_confirm_seconds": 1, "hardening_session_timeout": 0,
+    "hardening_password_max_days": 1, "hardening_password_min_days": 0, "hardening_password_warn_days": 0, "hardening_password_min_length": 6,
+    "hardening_password_history": 0, "hardening_faillock_attempts": 1, "hardening_faillock_unlock_seconds": 0,
 }
+ONE_WORD = re.compile(r"^[^\s\"'\\]+$")
 
 
 def check(values):
-    """All sentences about these variables. The caller passes `connection` once the host was asked how it is reached."""
+    """All sentences about these variables."""
     said = []
-    if values.get("bootstrap"):
-        return someone_gets_in(values) + users(values)
-    for part in (users, ssh, firewall, kernel, rest):
+    for part in (users, ssh, firewall, kernel, rest, numbers):
         said += part(values)
-    # Only sensible variables can be judged for what they let in.
-    if not said and "connection" in values:
-        said += lockout(values)
+    if values.get("bootstrap"):
+        said += someone_gets_in(values)
     return said
 
 
@@ -81,17 +92,13 @@ def users(values):
     return said
 
 
-def port_number(port):
-    return isinstance(port, int) and not isinstance(port, bool) and 1 <= port <= 65535
-
-
 def ssh(values):
     said = []
     ports = values.get("hardening_ssh_ports") or []
     if not ports:
         said.append("hardening_ssh_ports: empty, so sshd would not be reachable; write [22]")
     for index, port in enumerate(ports):
-        if not port_number(port):
+        if not 1 <= port <= 65535:
             said.append("hardening_ssh_ports[%d]: %s is not a port; use a number from 1 to 65535" % (index, port))
     family = values.get("hardening_ssh_address_family", "any")
     for index, address in enumerate(values.get("hardening_ssh_listen_addresses") or []):
@@ -104,15 +111,27 @@ def ssh(values):
             said.append("hardening_ssh_listen_addresses[%d]: %s does not fit hardening_ssh_address_family: %s" % (index, address, family))
     if not values.get("hardening_ssh_host_keys", ["ed25519"]):
         said.append("hardening_ssh_host_keys: empty, so sshd would not start; write [ed25519]")
-    for key in values.get("hardening_ssh_settings") or {}:
+    for key, value in (values.get("hardening_ssh_settings") or {}).items():
+        key = str(key)
         if key.lower() in OWNED:
             said.append("hardening_ssh_settings.%s: set it by %s" % (key, OWNED[key.lower()]))
         elif key.lower() in ("match", "include", "subsystem"):
             said.append("hardening_ssh_settings.%s: put it into a file of your own in /etc/ssh/sshd_config.d" % key)
+        elif key.lower() in FIXED:
+            said.append(
+                "hardening_ssh_settings.%s: would have no effect, since the role writes it and sshd takes the first value; remove it" % key
+            )
+        elif not re.match(r"^[A-Za-z0-9]+$", key):
+            said.append("hardening_ssh_settings.%s: not a keyword of sshd_config; write one such as DenyUsers" % key)
+        elif isinstance(value, bool) or not isinstance(value, (str, int, float)) or not str(value).strip():
+            said.append("hardening_ssh_settings.%s: must be one number or text; write yes and no in quotes" % key)
     for name in ("hardening_ssh_allow_users", "hardening_ssh_allow_groups"):
         for index, pattern in enumerate(values.get(name) or []):
             if not pattern or re.search(r"\s", pattern):
                 said.append("%s[%d]: %r holds white space; one pattern for each list entry" % (name, index, pattern))
+    for index, name in enumerate(values.get("hardening_ssh_kex_additional") or []):
+        if not re.match(r"^[a-z0-9@.-]+$", name):
+            said.append("hardening_ssh_kex_additional[%d]: %r is not a key exchange; write one such as curve25519-sha256" % (index, name))
     return said
 
 
@@ -124,36 +143,43 @@ def firewall(values):
                 _ufw.network(item)
             except _ufw.RuleError as error:
                 said.append("%s[%d]: %s" % (name, index, error))
-    for name, rules in sorted((values.get("hardening_firewall_rule_sets") or {}).items()):
-        if not isinstance(rules, (list, tuple)):
-            said.append("%s: must be a list of rules, as every variable whose name begins with hardening_firewall_rules_" % name)
-            continue
+    for name, rules in rule_sets(values).items():
         for index, rule in enumerate(rules):
-            said += ["%s[%d]%s" % (name, index, sentence) for sentence in one_rule(rule)]
+            said += ["%s[%d].%s" % (name, index, sentence) for sentence in _ufw.check_rule(rule)]
+    if not said and values.get("hardening_firewall_enabled") and values.get("hardening_firewall_default_outgoing", "allow") != "allow":
+        said += outgoing(values)
     return said
 
 
-def one_rule(rule):
-    if not isinstance(rule, dict):
-        return [": must be a rule with keys such as port and proto, not %r" % (rule,)]
-    unknown = sorted(set(rule) - RULE_KEYS)
-    if unknown:
-        return [".%s: unknown key; known are %s" % (unknown[0], ", ".join(sorted(RULE_KEYS)))]
-    for key, choices in sorted(CHOICES.items()):
-        if rule.get(key, choices[0]) not in choices:
-            return [".%s: %r is not one of %s" % (key, rule[key], ", ".join(choices))]
-    for key in ("comment", "interface_in", "interface_out"):
-        if not isinstance(rule.get(key) or "", str):
-            return [".%s: must be text" % key]
-    return ["." + sentence for sentence in _ufw.check_rule(rule)]
+def rule_sets(values):
+    return {name: values[name] for name in sorted(values) for family in FAMILIES if name == family or name.startswith(family + "_")}
+
+
+# What every host asks for: without these neither packages nor certificates arrive, and the clock drifts.
+NEEDED = [("udp", 53, "DNS"), ("tcp", 80, "package mirrors over http"), ("tcp", 443, "package mirrors and exchanges over https")]
+
+
+def outgoing(values):
+    needed = NEEDED + ([("udp", 123, "time servers")] if values.get("hardening_time_sync") != "none" else [])
+    rules = [rule for rules in rule_sets(values).values() for rule in rules]
+    missing = [item for item in needed if not _ufw.lets_out(rules, *item[:2])]
+    if not missing:
+        return []
+    return [
+        "hardening_firewall_default_outgoing: %s would cut the host off from %s; add rules to hardening_firewall_rules such as "
+        "{direction: out, proto: %s, port: [%d]}"
+        % (values["hardening_firewall_default_outgoing"], ", ".join("%s (%s %d)" % (what, proto, port) for proto, port, what in missing), *missing[0][:2])
+    ]
 
 
 def kernel(values):
     said = []
-    for key, value in sorted((values.get("hardening_sysctl_settings") or {}).items()):
-        if not re.match(r"^[a-z0-9_]+([./][A-Za-z0-9_*-]+)+$", key):
+    for key, value in (values.get("hardening_sysctl_settings") or {}).items():
+        if not re.match(r"^[a-z0-9_]+([./][A-Za-z0-9_*-]+)+$", str(key)):
             said.append("hardening_sysctl_settings.%s: not a kernel setting; write it as sysctl does, such as net.ipv4.tcp_syncookies" % key)
-        elif "\n" in str(value) or isinstance(value, (dict, list)):
+        elif isinstance(value, bool):
+            said.append("hardening_sysctl_settings.%s: %s is no number; write %d" % (key, str(value).lower(), value))
+        elif not isinstance(value, (str, int, float)) or not str(value).strip():
             said.append("hardening_sysctl_settings.%s: must be one number or one line of text" % key)
     for index, name in enumerate(values.get("hardening_disabled_modules") or []):
         if not re.match(r"^[A-Za-z0-9_-]+$", name):
@@ -164,7 +190,9 @@ def kernel(values):
         for option in mount.get("options") or []:
             if option not in ("nodev", "nosuid", "noexec"):
                 said.append("hardening_mounts[%d].options: %s; only nodev, nosuid and noexec can be added to a live mount safely" % (index, option))
-        if mount.get("path") in ("/", "/usr", "/var", "/etc", "/home"):
+        if not re.match(r"^/[^\s%]*$", mount.get("path") or ""):
+            said.append("hardening_mounts[%d].path: %r is not an absolute path without white space" % (index, mount.get("path")))
+        elif mount.get("path") in ("/", "/usr", "/var", "/etc", "/home"):
             said.append("hardening_mounts[%d].path: %s carries programs or data of the system; set its options in /etc/fstab" % (index, mount["path"]))
     return said
 
@@ -190,75 +218,18 @@ def rest(values):
             "hardening_rollback_seconds: %s s leave no time to confirm in hardening_confirm_seconds (%s s); use at least %s"
             % (wait, confirm, confirm + 20)
         )
+    for index, path in enumerate(values.get("hardening_file_integrity_paths") or []):
+        if not re.match(r"^/\S*$", path):
+            said.append("hardening_file_integrity_paths[%d]: %r does not begin with /, or holds white space" % (index, path))
+    for name in ("hardening_unattended_blacklist", "hardening_never_restart", "hardening_packages_extra"):
+        for index, word in enumerate(values.get(name) or []):
+            if not ONE_WORD.match(word):
+                said.append("%s[%d]: %r is not one name; write it without white space and quotes" % (name, index, word))
     return said
 
 
-# --- would the connection in use come in again?
-
-
-def pattern_matches(pattern, text):
-    """sshd's patterns: * and ?, a leading ! negates."""
-    words = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern.lstrip("!"))
-    return re.match("^%s$" % words, text) is not None
-
-
-def allowed(patterns, names):
-    if not patterns:
-        return True
-    if any(pattern.startswith("!") and pattern_matches(pattern, name) for pattern in patterns for name in names):
-        return False
-    return any(not pattern.startswith("!") and pattern_matches(pattern, name) for pattern in patterns for name in names)
-
-
-def lockout(values):
-    connection = values.get("connection")
-    if not connection:
-        return []  # not reached by SSH: a console or a container's exec stays open whatever happens here
-    said = []
-    user, client, port = connection["user"], connection["client"], connection["port"]
-    for index, account in enumerate(values.get("hardening_admin_users") or []):
-        if account["name"] == user and account.get("state") == "absent":
-            said.append("hardening_admin_users[%d]: removes %s, the account you are connected as; connect as another one" % (index, user))
-    users_allowed = values.get("hardening_ssh_allow_users") or []
-    # user@host patterns are matched by the user's part; the address is judged by sshd.
-    if not allowed([pattern.split("@")[0] for pattern in users_allowed], [user]):
-        said.append(
-            "hardening_ssh_allow_users: %s does not let in %s, the account you are connected as; add it"
-            % (", ".join(users_allowed), user)
-        )
-    groups = list(values.get("groups") or [])
-    for account in values.get("hardening_admin_users") or []:
-        if account["name"] == user:
-            groups += account.get("groups") or []
-    groups_allowed = values.get("hardening_ssh_allow_groups") or []
-    if not allowed(groups_allowed, groups):
-        said.append(
-            "hardening_ssh_allow_groups: %s is in none of %s and would be locked out; add a group of it (%s)"
-            % (user, ", ".join(groups_allowed), ", ".join(groups))
-        )
-    if user == "root" and values.get("hardening_ssh_permit_root_login") == "no":
-        said.append(
-            "hardening_ssh_permit_root_login: you are connected as root, whose login would be refused from now on; run "
-            "playbooks/bootstrap.yml first and connect as an administrator, or use prohibit-password"
-        )
-    if values.get("password_in_use") and not values.get("hardening_ssh_password_authentication"):
-        said.append(
-            "hardening_ssh_password_authentication: this run connects with a password, which would be refused from now on; "
-            "put your key into hardening_admin_users and connect with it"
-        )
-    ports = values.get("hardening_ssh_ports") or []
-    if port not in ports:
-        said.append(
-            "hardening_ssh_ports: port %d, on which you are connected, is not in %s; keep it, connect on the new one, then remove it"
-            % (port, ports)
-        )
-    if values.get("hardening_firewall_enabled"):
-        rules = list(values.get("hardening_firewall_ssh_rules") or [])
-        for _name, more in sorted((values.get("hardening_firewall_rule_sets") or {}).items()):
-            rules += more
-        if not _ufw.admits(rules, values.get("hardening_firewall_default_incoming"), client, port, connection.get("server")):
-            said.append(
-                "hardening_firewall_ssh_from: no rule lets in %s on port %d, the connection in use; add that address or its network"
-                % (client, port)
-            )
-    return said
+def numbers(values):
+    return [
+        "%s: %s is less than %d, the least that makes sense" % (name, values[name], least)
+        for name, least in LEAST.items() if name in values and values[name] < least
+    ]

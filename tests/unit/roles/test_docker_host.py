@@ -10,6 +10,8 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from preflight_harness import typed_values
+
 ROLE = pathlib.Path(__file__).resolve().parents[3] / "roles/docker_host"
 
 
@@ -37,7 +39,8 @@ def resolve(name, distribution, version, **given):
             "distribution": distribution,
             "distribution_version": version,
         },
-        **given,
+        **{key: value for key, value in given.items() if not key.startswith("docker_host_")},
+        "_docker_host_vars": typed_values("docker_host", **{key: value for key, value in given.items() if key.startswith("docker_host_")}),
     }
     return Templar(loader=DataLoader(), variables=trust(variables)).template(trusted("{{ " + name + " }}"))
 

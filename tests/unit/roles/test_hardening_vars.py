@@ -5,8 +5,9 @@ import pathlib
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
+
+from preflight_harness import typed_values
 
 ROLE = pathlib.Path(__file__).resolve().parents[3] / "roles/hardening"
 # What `ssh -Q kex` prints on each release, as far as the role may choose from it.
@@ -36,9 +37,9 @@ def render(text, system, **changes):
     variables = {"group_names": []}
     if system:
         variables["__hardening_host"] = {"os": {"id": system[0], "version": system[1]}, "docker": False, "present": []}
-    for name in ("defaults", "vars"):
-        variables.update(yaml.safe_load((ROLE / name / "main.yml").read_text()))
-    variables.update(changes)
+    variables.update(yaml.safe_load((ROLE / "vars/main.yml").read_text()))
+    variables.update({name: value for name, value in changes.items() if not name.startswith("hardening_")})
+    variables["_hardening_vars"] = typed_values("hardening", **{name: value for name, value in changes.items() if name.startswith("hardening_")})
     return Templar(loader=DataLoader(), variables=trusted(variables)).template(trust_as_template(text))
 
 
@@ -134,7 +135,6 @@ def test_profiles_and_overrides_of_kernel_settings():
 
 
 def test_rule_lists_of_all_parts_are_joined_by_name():
-    init_plugin_loader([])  # look-ups by their full names need it
     rules = resolve("_hardening_firewall_all_rules", hardening_firewall_rules=[{"port": ["1"]}],
                     hardening_firewall_rules_b=[{"port": ["3"]}], hardening_firewall_rules_a=[{"port": ["2"]}])
     assert [rule["port"] for rule in rules] == [["22"], ["1"], ["2"], ["3"]]
@@ -148,6 +148,6 @@ def test_every_default_is_specified_and_equal():
 
 def test_packages_and_accounts():
     assert "chrony" in resolve("_hardening_packages") and "ufw" not in resolve("_hardening_packages", hardening_firewall_enabled=False)
-    assert resolve("_hardening_accounts", hardening_admin_users=[{"name": "ops", "sudo": "nopasswd"}]) == [{"name": "ops"}]
+    assert resolve("_hardening_accounts", hardening_admin_users=[{"name": "ops", "sudo": "nopasswd"}]) == [{"name": "ops", "state": "present"}]
     assert "/etc/ssh/sshd_config.d/00-botops.conf" in resolve("_hardening_removable")
     assert "/etc/crontab" not in [entry["path"] for entry in resolve("_hardening_all_files")]

@@ -6,12 +6,11 @@ import re
 
 import pytest
 
-from ansible_collections.botops.fleet.plugins.module_utils._preflight.docker_host import check
+from preflight_harness import refusals
+
+HERE = {"distribution": "Debian", "distribution_version": "13.2", "auto_channel": "distro"}
 
 GOOD = {
-    "_distribution": "Debian",
-    "_distribution_version": "13.2",
-    "_channel": "distro",
     "docker_host_packages": "auto",
     "docker_host_version": "",
     "docker_host_upgrade": False,
@@ -31,6 +30,10 @@ GOOD = {
     "docker_host_prune_until": "168h",
     "docker_host_prune_keep_labels": ["keep", "tier=gold"],
 }
+
+
+def check(variables):
+    return refusals("docker_host", context=HERE, **variables)
 
 
 def port(**entry):
@@ -56,8 +59,8 @@ def test_good_variables_pass():
     ],
 )
 def test_distributions(distribution, version, packages, compose, refused):
-    values = {"_distribution": distribution, "_distribution_version": version, "docker_host_packages": packages}
-    assert len(check({**GOOD, **values, "docker_host_compose": compose})) == int(refused)
+    context = {**HERE, "distribution": distribution, "distribution_version": version}
+    assert len(refusals("docker_host", context=context, **{**GOOD, "docker_host_packages": packages, "docker_host_compose": compose})) == int(refused)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,7 @@ def test_distributions(distribution, version, packages, compose, refused):
         ({"docker_host_prune_until": "7d"}, "days are not known to Docker"),
         ({"docker_host_prune_until": ""}, "docker_host_prune_until is ''"),
         ({"docker_host_prune_keep_labels": ["a b"]}, r"docker_host_prune_keep_labels\[0\] is 'a b'"),
-        ({"docker_host_prune_schedule": "Sun\nExecStart=x"}, "docker_host_prune_schedule must be one systemd calendar expression"),
+        ({"docker_host_prune_schedule": "Sun\nExecStart=x"}, "docker_host_prune_schedule: holds a line break"),
     ],
 )
 def test_refusals(values, words):
@@ -113,14 +116,14 @@ def test_prune_is_not_judged_when_it_is_off():
     ],
 )
 def test_keys(key, words):
-    sentences = check({**GOOD, "_channel": "upstream", "docker_host_repository_key": key})
+    sentences = check({**GOOD, "docker_host_packages": "upstream", "docker_host_repository_key": key})
     assert len(sentences) == 1
     assert words in sentences[0]
 
 
 def test_key_files(tmp_path):
     key = tmp_path / "key.asc"
-    upstream = {**GOOD, "_channel": "upstream", "docker_host_repository_key": str(key)}
+    upstream = {**GOOD, "docker_host_packages": "upstream", "docker_host_repository_key": str(key)}
     key.write_bytes(b"\x99\x02\x0d\x04")
     assert "holds no armoured public key" in check(upstream)[0]
     key.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n")
@@ -129,5 +132,5 @@ def test_key_files(tmp_path):
 
 
 def test_repository_address():
-    upstream = {**GOOD, "_channel": "upstream", "docker_host_repository_url": "example.com/linux"}
+    upstream = {**GOOD, "docker_host_packages": "upstream", "docker_host_repository_url": "example.com/linux"}
     assert "write an https:// address" in check(upstream)[0]

@@ -3,7 +3,7 @@
 import pytest
 
 from ansible_collections.botops.fleet.plugins.module_utils import _haproxy
-from ansible_collections.botops.fleet.plugins.module_utils._preflight.haproxy_vip import check
+from preflight_harness import refusals, typed_values
 
 SERVER = {"name": "one", "address": "10.0.0.11", "port": 8080}
 
@@ -19,12 +19,14 @@ def values(**changes):
         "haproxy_vip_backends": [{"name": "bots", "servers": [dict(SERVER)]}],
         "haproxy_vip_tls_profile": "modern",
         "haproxy_vip_keepalived": {},
-        "inventory_hostname": "primary",
-        "group_names": [],
-        "own_address": "10.0.0.11",
-        "interfaces": {"eth0": ["10.0.0.11/255.255.255.0"], "lo": []},
     }
     return {**good, **changes}
+
+
+def check(variables):
+    link = {"ipv4": {"address": "10.0.0.11", "netmask": "255.255.255.0"}}
+    context = {"inventory_hostname": "primary", "group_names": variables.pop("group_names", []), "facts": {"interfaces": ["eth0", "lo"], "eth0": link}}
+    return refusals("haproxy_vip", context=context, **variables)
 
 
 def frontend(**keys):
@@ -65,10 +67,15 @@ def test_good_values_pass():
         (frontend(binds=[{"port": 443, "certificate": "vip.pem"}]), "vip.pem is not an absolute path"),
         (frontend(binds=[{"port": 443, "certificate_pem": "-----BEGIN CERTIFICATE-----"}]), "there is no private key in it"),
         (frontend(default_backend="bot"), "there is no backend bot; haproxy_vip_backends has bots"),
-        (frontend(default_backend=None), "requests lead nowhere"),
+        (frontend(default_backend=""), "requests lead nowhere"),
         (frontend(use_backends=[{"backend": "bots", "if": "is_api"}]), "use_backends[0].if: there is no acl is_api here"),
-        (frontend(http_request=["deny\n  bind :99"]), "http_request[0]: this has to be one line"),
+        (frontend(http_request=["deny\n  bind :99"]), "http_request[0]: holds a line break"),
         (frontend(name="a b"), "'a b' is not a name"),
+        (frontend(binds=[{"port": 443, "certificate": "/etc/a b.pem"}]), "certificate: '/etc/a b.pem' is not one word"),
+        (frontend(binds=[{"port": "https"}]), "haproxy_vip_frontends[0].binds[0].port: must be one whole number"),
+        (frontend(binds={"port": 80}), "haproxy_vip_frontends[0].binds: must be a list"),
+        ({"haproxy_vip_global": {"user": "haproxy\n daemon"}}, "haproxy_vip_global.user: holds a line break"),
+        ({"haproxy_vip_global": {"chroot": None}}, "haproxy_vip_global.chroot: has no value"),
         ({"haproxy_vip_frontends": []}, "haproxy_vip_frontends is empty"),
         (backend(servers=[]), "haproxy_vip_backends[0].servers is empty; bots has nobody"),
         (backend(servers=[{**SERVER, "backup": True}]), "all are backups"),
@@ -101,7 +108,10 @@ def test_one_sentence(changes, sentence):
 
 def test_plan():
     binds = [{"address": "vip", "port": 443, "certificate_pem": "PEM"}, {"address": "::1", "port": 80}]
-    plan = _haproxy.plan(values(haproxy_vip_frontends=[{"name": "api", "binds": binds, "default_backend": "bots"}]))
+    plan = _haproxy.plan(typed_values("haproxy_vip", **values(
+        haproxy_vip_frontends=[{"name": "api", "binds": binds, "default_backend": "bots"}], haproxy_vip_global={"daemon": "no"},
+    )))
+    assert plan["global"]["daemon"] is False
     floating, plain = plan["frontends"][0]["binds"]
     assert floating["listen"] == "10.0.0.10:443" and floating["transparent"] and floating["crt"] == "/etc/haproxy/fleet/tls/api-443.pem"
     assert plain["listen"] == "[::1]:80" and not plain["transparent"] and not plain["tls"]
