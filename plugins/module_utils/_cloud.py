@@ -14,6 +14,8 @@ DIGITALOCEAN_ENDPOINT = ["DIGITALOCEAN_API_ENDPOINT"]
 AWS_ENDPOINT = ["AWS_ENDPOINT_URL", "AWS_URL"]
 
 DIGITALOCEAN_API = "https://api.digitalocean.com"
+# More than any account has: a listing that claims it is broken, and reading it would not end.
+MOST_ITEMS = 200_000
 
 
 def is_inside(host):

@@ -408,19 +408,22 @@ def _finish(adapter, changed, raw, diff):
     return outcome(adapter.kind, changed, adapter.shape(raw), diff, adapter.warnings, adapter.actions)
 
 
+def _not_there(adapter):
+    return outcome(adapter.kind, False, {}, diff_of(adapter.title, {}, {}), adapter.warnings, adapter.actions)
+
+
 def _absent(adapter):
     raw = _only(adapter)
     if raw is None:
-        return outcome(adapter.kind, False, {}, diff_of(adapter.title, {}, {}), adapter.warnings, adapter.actions)
-    adapter.check_deletion(raw)
-    diff = diff_of(adapter.title, adapter.current(raw), {}, adapter.secrets)
-    if adapter.check_mode:
-        return outcome(adapter.kind, True, adapter.shape(raw), diff, adapter.warnings, adapter.actions)
+        return _not_there(adapter)
     try:
+        adapter.check_deletion(raw)
+        diff = diff_of(adapter.title, adapter.current(raw), {}, adapter.secrets)
+        if adapter.check_mode:
+            return outcome(adapter.kind, True, adapter.shape(raw), diff, adapter.warnings, adapter.actions)
         adapter.delete(raw)
     except Gone:
-        # Somebody else was faster.
-        return outcome(adapter.kind, False, {}, diff_of(adapter.title, {}, {}), adapter.warnings, adapter.actions)
+        return _not_there(adapter)  # somebody else was faster
     adapter.did("deleted")
     if adapter.params.get("wait", True):
         wait_for(

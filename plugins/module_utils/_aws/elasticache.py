@@ -36,6 +36,7 @@ def same_version(have, want):
 class ReplicationGroup(AwsAdapter):
     kind = "elasticache_replication_group"
     service = "elasticache"
+    computed = ("arn", "status", "endpoint", "reader_endpoint")
     immutable = {
         "subnet_group": "create another group from a snapshot",
         "port": "create another group from a snapshot",

@@ -18,8 +18,9 @@ except ImportError:
 try:
     import botocore.exceptions as known
     from botocore.config import Config
+    from botocore.parsers import ResponseParserError
 except ImportError:  # told by AnsibleAWSModule
-    known = Config = None
+    known = Config = ResponseParserError = None
 
 MISSING = re.compile(r"NotFound|NoSuch|DoesNotExist|NotExist$")
 DENIED = ("AuthFailure", "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "InvalidClientTokenId", "SignatureDoesNotMatch",
@@ -98,7 +99,7 @@ class Api:
             return self.read(operation, **request)[key]
         try:
             return [item for page in client.get_paginator(operation).paginate(**request) for item in page.get(key) or []]
-        except (known.ClientError, known.BotoCoreError) as error:
+        except (known.ClientError, known.BotoCoreError, ResponseParserError) as error:
             raise in_words(error, self.service, operation) from error
 
     def write(self, operation, **request):
@@ -111,7 +112,7 @@ class Api:
         client = self.aws.client(self.service, why == "creating", **self.where)
         try:
             return getattr(client, operation)(**request)
-        except (known.ClientError, known.BotoCoreError) as error:
+        except (known.ClientError, known.BotoCoreError, ResponseParserError) as error:
             problem = in_words(error, self.service, operation)
             if why == "creating" and may_have_taken_effect(error):
                 raise Ambiguous(str(problem)) from error
@@ -122,7 +123,7 @@ def may_have_taken_effect(error):
     """Whether a request that ended like this can have been carried out. What is refused, or never reached AWS, has not."""
     if isinstance(error, known.ClientError):
         return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
-    return isinstance(error, (known.HTTPClientError, known.IncompleteReadError)) and not isinstance(error, known.ConnectionError)
+    return isinstance(error, (known.HTTPClientError, known.IncompleteReadError, ResponseParserError)) and not isinstance(error, known.ConnectionError)
 
 
 def in_words(error, service, operation):
@@ -206,7 +207,9 @@ class AwsAdapter(Adapter):
     computed = ("arn", "status")
 
     def planned(self, wanted):
-        known = {**wanted, "tags": {str(key): str(value) for key, value in (self.params.get("tags") or {}).items()}}
+        known = dict(wanted)
+        if "tags" in known:
+            known["tags"] = {str(key): str(value) for key, value in (self.params["tags"] or {}).items()}
         if "name" in self.params:
             known["name"] = self.params["name"]
         return {**known, **{name: not_yet(self.title) for name in self.computed}}

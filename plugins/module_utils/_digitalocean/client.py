@@ -13,7 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.botops.fleet.plugins.module_utils._cloud import DIGITALOCEAN_API, DIGITALOCEAN_TOKEN, endpoint_problem
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import DIGITALOCEAN_API, DIGITALOCEAN_TOKEN, MOST_ITEMS, endpoint_problem
 from ansible_collections.botops.fleet.plugins.module_utils._resource import Ambiguous, Failure, Gone
 
 try:
@@ -34,8 +34,6 @@ FIRST_PAUSE = 0.5
 # A longer wait for the rate limit than this helps nobody who watches a playbook.
 LONGEST_BUDGET_WAIT = 120
 LONGEST_PAUSE = 15.0
-# More than any account has: a listing that claims it is broken, and reading it would not end.
-MOST_ITEMS = 200_000
 # Sending these twice has the same effect as sending them once.
 REPEATABLE = ("GET", "PUT", "PATCH", "DELETE")
 TEMPORARY = (500, 502, 503, 504)

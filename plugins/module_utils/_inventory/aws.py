@@ -151,11 +151,12 @@ class Account:
         """`work()`, with everything that botocore raises turned into a sentence."""
         try:
             import botocore.exceptions
+            from botocore.parsers import ResponseParserError
         except ImportError as error:
             raise InventoryError("the Python packages boto3 and botocore are missing: pip install boto3") from error
         try:
             return work()
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ResponseParserError) as error:
             raise InventoryError(in_words(error, self.who)) from error
 
 

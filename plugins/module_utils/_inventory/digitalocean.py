@@ -21,6 +21,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._cloud import (
     DIGITALOCEAN_API,
     DIGITALOCEAN_ENDPOINT,
     DIGITALOCEAN_TOKEN,
+    MOST_ITEMS,
     endpoint_problem,
 )
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
@@ -29,7 +30,6 @@ from ansible_collections.botops.fleet.plugins.module_utils._inventory.secret imp
 from ansible_collections.botops.fleet.plugins.module_utils._inventory.source import Source
 
 PAGE = 200
-MOST_ITEMS = 200_000  # a listing that claims more is broken, and reading it would not end
 STATE = {"new": "pending", "active": "running", "off": "stopped", "archive": "archived"}
 CREDENTIAL_SPEC = {
     "token": {"type": "raw", "no_log": True},
@@ -159,7 +159,8 @@ class Api:
         for _unused in range(3):
             items, total = self.page(path, 1, key)
             totals = {total}
-            count = math.ceil(total / PAGE)
+            # A first page that is not full has none behind it, whatever the total says.
+            count = math.ceil(total / PAGE) if len(items) >= PAGE else 1
             if count > 1:
                 with concurrent.futures.ThreadPoolExecutor(max_workers=min(workers, count - 1)) as pool:
                     for more, seen in pool.map(lambda number: self.page(path, number, key), range(2, count + 1)):

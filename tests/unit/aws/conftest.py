@@ -161,6 +161,8 @@ def life(aws):
         assert planned["changed"] and planned["diff"]["before"] == {} and planned["diff"]["after"]
         created = aws(kind, **arguments)
         assert created["changed"] and created[key] and created.writes
+        assert planned[key].keys() == created[key].keys(), "a later task could not be planned"
+        assert "not there yet" in str(planned[key].get("arn", planned[key].get("id"))), "not marked as a placeholder"
         assert created["diff"]["after"] == planned["diff"]["after"], "check mode foretold something else"
         assert created.get("warnings") is None, created["warnings"]
         for check in (True, False):

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
+from botocore.parsers import ResponseParserError
 
 KEY = {"cluster": "core", "name": "engine"}
 
@@ -148,10 +149,19 @@ def test_a_look_up_that_failed_is_no_absence(aws, calls, cluster, monkeypatch):
     monkeypatch.undo()
 
 
+def test_an_answer_that_cannot_be_read_is_a_lost_one(aws, calls, cluster):
+    """A proxy's page ended in an exception."""
+    page = ResponseParserError("Unable to parse response (mismatched tag)")
+    calls.fail("CreateService", page, after=True)
+    assert aws("ecs_service", **declared(cluster)).writes == ["CreateService"]
+    calls.fail("DescribeServices", page)
+    assert "AWS could not be asked for ecs:DescribeServices: Unable to parse" in aws("ecs_service", fails=True, **declared(cluster))["msg"]
+
+
 def test_what_may_have_taken_effect_is_looked_for():
     module = importlib.import_module("ansible_collections.botops.fleet.plugins.module_utils._aws.module")
     refused = ClientError({"Error": {"Code": "InvalidParameterException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "CreateService")
-    sent = [*LOST, HTTPClientError(error=OSError("reset")), ResponseStreamingError(error=OSError("cut off"))]
+    sent = [*LOST, HTTPClientError(error=OSError("reset")), ResponseStreamingError(error=OSError("cut off")), ResponseParserError("<html>")]
     unsent = [refused, EndpointConnectionError(endpoint_url="x"), ConnectTimeoutError(endpoint_url="x"), NoCredentialsError()]
     assert [module.may_have_taken_effect(error) for error in sent + unsent] == [True] * len(sent) + [False] * len(unsent)
 

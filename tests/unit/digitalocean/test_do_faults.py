@@ -182,6 +182,13 @@ def test_deleted_by_somebody_else_meanwhile_is_no_change(do, cloud):
     assert do("vpc", name="bots", state="absent")["changed"] is False
 
 
+def test_deleted_by_somebody_else_while_its_members_are_read_is_no_change(do, cloud):
+    do("vpc", name="bots", region="nyc3")
+    cloud.fault(path="/members", status=404, times=2)
+    for check in (True, False):
+        assert do("vpc", check=check, name="bots", state="absent")["changed"] is False
+
+
 # --- complete lists or none
 
 

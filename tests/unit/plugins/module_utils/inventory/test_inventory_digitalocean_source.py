@@ -132,6 +132,25 @@ def test_a_page_that_is_lost_loses_the_whole_part(api, fault, sentence):
         fetch(api)
 
 
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (None, "gave an answer that is cut off or not JSON"),
+        ({"droplets": [None], "meta": {"total": 1}}, "has no droplets or no total"),
+        ({"droplets": None, "meta": {"total": 0}}, "has no droplets or no total"),
+        ({"droplets": [], "meta": None}, "has no droplets or no total"),
+        ({"droplets": [], "meta": {"total": 10**8}}, "claims 100000000 droplets, which no account has"),
+        ({"droplets": [], "meta": {"total": 150_000}}, "kept changing while it was read"),
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_none_is_a_sentence(api, body, sentence):
+    api.fault(path="^/v2/droplets", body=body, times=9999)
+    with pytest.raises(InventoryError, match=sentence):
+        fetch(api)
+    assert len(api.log) <= 5
+
+
 def test_nobody_there():
     (source,) = make_sources([{"type": "digitalocean", "endpoint": "http://127.0.0.1:9", "token": "x"}], Context())
     api = digitalocean.Api("http://127.0.0.1:9", "x", "a test", sleep=lambda seconds: None)
