@@ -16,6 +16,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.botops.fleet.plugins.module_utils._preflight._across import DECLARED_BY, conflicts
 from ansible_collections.botops.fleet.plugins.module_utils._preflight._typed import options_of, short, typed, with_families
 
 CHECKS = "ansible_collections.botops.fleet.plugins.module_utils._preflight."
@@ -40,13 +41,29 @@ class ActionModule(ActionBase):
         values, said = self._typed(role, checks, task_vars or {})
         if not said and self._task.args.get("checks", True):
             said = checks.check({**values, **(self._task.args.get("context") or {})})
+            # Only sensible variables can be compared with those of other parts.
+            if not said and role in DECLARED_BY:
+                said = conflicts(checks.listens(values), self._others(role, task_vars or {}))
         if not said:
             # Secrets are among them: registered, and shown at no verbosity.
             result.update(typed=short(role, values, getattr(checks, "FAMILIES", ())), _ansible_no_log=True, _ansible_verbose_override=True)
         return self._judged(result, said)
 
-    def _typed(self, role, checks, task_vars):
+    def _others(self, role, task_vars):
+        """Where the other parts that are declared for this host listen. One whose variables make no sense is refused by its own role."""
+        found = []
+        for other, declared_by in DECLARED_BY.items():
+            if other == role or (declared_by and not task_vars.get(declared_by)):
+                continue
+            checks = importlib.import_module(CHECKS + other)
+            values, said = self._typed(other, checks, task_vars, only=checks.LISTENS_BY)
+            found += [] if said else checks.listens(values)
+        return found
+
+    def _typed(self, role, checks, task_vars, only=None):
         options = with_families(load_options(role), task_vars, getattr(checks, "FAMILIES", ()))
+        if only:
+            options = {name: options[name] for name in only}
         given, said = {}, []
         for name in options:
             if name not in task_vars:

@@ -40,3 +40,10 @@ def typed_values(role, **changes):
     checks, values, said = judged(role, changes)
     assert not said, said
     return _typed.short(role, values, getattr(checks, "FAMILIES", ()))
+
+
+def listens(role, **changes):
+    """(variable, address, port) of all on which that role's services would listen."""
+    checks, values, said = judged(role, changes)
+    assert not said, said
+    return checks.listens(values)

@@ -250,9 +250,9 @@ def requests(hosts, witness):
 
 def cib(values):
     """The arguments of pacemaker_cib from the role's variables."""
-    fencing, names = values["ha_cluster_fencing"], values["members"]
+    fencing, names = values["fencing"], values["members"]
     resources = [device_resource(device) for device in fencing]
-    if values["ha_cluster_automatic"]:
+    if values["automatic"]:
         levels = fencing_levels(fencing, names)
     else:
         # The devices are there and watched, but no level uses them: a lost node waits for the operator's word.
@@ -263,10 +263,10 @@ def cib(values):
             "options": {"pcmk_host_list": " ".join(names), "pcmk_host_check": "static-list"},
             "operations": [{"name": "monitor", "interval": "3600s", "timeout": "20s"}],
         })
-    for given in values["ha_cluster_resources"]:
+    for given in values["resources"]:
         resource = {key: value for key, value in given.items() if value is not None}
         if not resource.get("operations"):
-            seconds = values["ha_cluster_monitor_seconds"]
+            seconds = values["monitor_seconds"]
             resource["operations"] = [
                 {"name": "monitor", "interval": "%ds" % seconds, "timeout": "20s"},
                 {"name": "start", "interval": "0s", "timeout": "90s"},
@@ -276,29 +276,29 @@ def cib(values):
     properties = {
         "stonith-enabled": True,
         "stonith-action": "reboot",
-        "stonith-timeout": "%ds" % values["ha_cluster_stonith_timeout_seconds"],
+        "stonith-timeout": "%ds" % values["stonith_timeout_seconds"],
         "no-quorum-policy": "stop",
     }
-    properties.update(values["ha_cluster_properties"])
+    properties.update(values["properties"])
     defaults = {"resource-stickiness": 10000, "migration-threshold": 3, "failure-timeout": "600s"}
-    defaults.update(values["ha_cluster_resource_defaults"])
+    defaults.update(values["resource_defaults"])
     alerts = []
-    if values["ha_cluster_alert_hook"]:
+    if values["alert_hook"]:
         alerts.append({
             "id": "botops-alert",
             "path": values["alert_agent"],
-            "recipients": [values["ha_cluster_alert_hook"]],
+            "recipients": [values["alert_hook"]],
             "select": ["nodes", "fencing", "resources"],
             "meta": {"timeout": "15s"},
         })
     return {
         "resources": resources,
-        "groups": values["ha_cluster_groups"],
+        "groups": values["groups"],
         # A device waits on another member than its target: when the target is lost, no device has to be moved first.
         "constraints": [
             {"type": "location", "resource": device_id(device), "node": device["node"], "score": "-INFINITY"}
             for device in fencing if device.get("node") and len(names) > 1
-        ] + values["ha_cluster_constraints"],
+        ] + values["constraints"],
         "properties": properties,
         "resource_defaults": defaults,
         "fencing_topology": levels,

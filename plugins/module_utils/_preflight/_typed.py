@@ -56,6 +56,9 @@ def misread(where, path, option, value, multiline):
     if value is None:
         return ["%s: has no value (null); write one, or leave the line out" % where]
     if kind == "list":
+        # A number cannot be taken apart: `port: 80` is a list of one, as everywhere in Ansible. A text may be meant as several.
+        if option.get("elements") in ("int", "str") and isinstance(value, int) and not isinstance(value, bool):
+            return []
         if not isinstance(value, (list, tuple)):
             return ["%s: must be a list, not %s; write [%s]" % (where, shown(option, value), example(option, value))]
         element = {**option, "type": option.get("elements", "raw")}

@@ -8,7 +8,7 @@ import fnmatch
 import re
 import urllib.parse
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot.spec import SANDBOX, public, specify
+from ansible_collections.botops.fleet.plugins.module_utils._bot.spec import HEALTH, SANDBOX, public, specify
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,26}\Z")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
@@ -33,6 +33,22 @@ TOLD = {
     "BOT_DATA_DIR": "it is /var/lib/bot-NAME", "BOT_LOG_DIR": "it is /var/log/bot-NAME",
 }
 ONE_WORD = re.compile(r"[^\s\"'\\]+\Z")
+
+LISTENS_BY = ("bot_app_bots",)
+
+
+def listens(values):
+    """The health port of each bot, where it is this host's, and what its containers publish."""
+    found = []
+    for index, bot in enumerate(values["bot_app_bots"]):
+        url = (bot.get("health") or {}).get("url", HEALTH["url"])
+        if urllib.parse.urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
+            found.append(("bot_app_bots[%d].health.url" % index, "127.0.0.1", _port(url)))
+        for number, published in enumerate(bot.get("ports") or []):
+            match = PORT.match(published)
+            if match:
+                found.append(("bot_app_bots[%d].ports[%d]" % (index, number), (match.group("address") or "").strip("[]"), int(match.group("host"))))
+    return found
 
 
 def check(values):

@@ -16,6 +16,16 @@ WORD = re.compile(r"^[^\s\"'\\#]+$")
 MULTILINE = ("haproxy_vip_frontends.binds.certificate_pem", "haproxy_vip_extra")
 EXPECT = re.compile(r"^(! ?)?(status|rstatus|string|rstring) \S.*$")
 
+LISTENS_BY = ("haproxy_vip_frontends", "haproxy_vip_address")
+
+
+def listens(values):
+    floating = values["haproxy_vip_address"].partition("/")[0]
+    return [
+        ("haproxy_vip_frontends[%d].binds[%d].port" % (index, number), floating if bind["address"] == "vip" else bind["address"], bind["port"])
+        for index, frontend in enumerate(values["haproxy_vip_frontends"]) for number, bind in enumerate(frontend["binds"])
+    ]
+
 
 def check(values):
     own, interfaces = addresses(values)

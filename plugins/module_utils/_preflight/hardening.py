@@ -43,6 +43,16 @@ LEAST = {
 ONE_WORD = re.compile(r"^[^\s\"'\\]+$")
 
 
+LISTENS_BY = ("hardening_ssh_ports", "hardening_ssh_listen_addresses")
+
+
+def listens(values):
+    addresses = values["hardening_ssh_listen_addresses"] or [""]
+    return [
+        ("hardening_ssh_ports[%d]" % index, address, port) for index, port in enumerate(values["hardening_ssh_ports"]) for address in addresses
+    ]
+
+
 def check(values):
     """All sentences about these variables."""
     said = []

@@ -40,6 +40,14 @@ DEPENDENT = {
     "fallback": "root",
 }
 
+LISTENS_BY = ("nginx_sites", "nginx_status_port")
+
+
+def listens(values):
+    ports = [80] + ([443] if any((site.get("certificate") or {}).get("type") != "none" for site in values["nginx_sites"]) else [])
+    found = [("nginx_sites", "", port) for port in ports]
+    return found + ([("nginx_status_port", "127.0.0.1", values["nginx_status_port"])] if values["nginx_status_port"] else [])
+
 
 def check(values):
     upstreams = {upstream.get("name") for upstream in values["nginx_upstreams"]}

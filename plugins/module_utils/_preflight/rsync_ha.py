@@ -9,6 +9,9 @@ import posixpath
 import re
 
 NAME = re.compile(r"^[a-z][a-z0-9-]{0,25}$")
+PATH = re.compile(r"^/[^\s%\"'\\]*$")
+PATTERN = re.compile(r"^[^\s\"'\\]+$")
+USER = re.compile(r"^[a-z_][a-z0-9_-]{0,31}$")
 SHA256 = re.compile(r"^[0-9a-f]{64}$")
 # Directories that hold more than one bot's data.
 TOO_MUCH = ("/", "/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/var", "/var/lib", "/var/lib/botops")
@@ -20,6 +23,13 @@ LEAST = {
     "rsync_ha_promote_timeout_seconds": (10, "seconds"),
     "rsync_ha_min_free_mb": (0, "megabytes"),
 }
+
+LISTENS_BY = ("rsync_ha_daemon",)
+
+
+def listens(values):
+    told = values["rsync_ha_daemon"]
+    return [("rsync_ha_daemon.port", told.get("address", ""), told.get("port", 873))] if told.get("user") else []
 
 
 def check(values):
@@ -33,11 +43,11 @@ def check(values):
     for index, bot in enumerate(bots):
         found += check_bot("rsync_ha_bots[%d]" % index, bot)
     found += check_overlap(bots)
-    if values["rsync_ha_managed_by"] == "cluster" and str(values["rsync_ha_active"]).lower() == "true":
+    if values["rsync_ha_managed_by"] == "cluster" and values["rsync_ha_active"]:
         found.append("rsync_ha_active: with rsync_ha_managed_by: cluster the cluster decides who is active; leave it out")
     directory = values["rsync_ha_textfile_directory"]
-    if directory and not directory.startswith("/"):
-        found.append("rsync_ha_textfile_directory: %s is not an absolute path" % directory)
+    if directory and not PATH.match(directory):
+        found.append("rsync_ha_textfile_directory: %s is not an absolute path without white space" % directory)
     return found
 
 
@@ -69,22 +79,23 @@ def check_pair(values):
 def check_numbers(values):
     found = []
     for name, (least, unit) in sorted(LEAST.items()):
-        if int(values[name]) < least:
+        if values[name] < least:
             found.append("%s: %s is too small; the least is %d %s" % (name, values[name], least, unit))
-    if not 1 <= int(values["rsync_ha_ssh_port"]) <= 65535:
+    if not 1 <= values["rsync_ha_ssh_port"] <= 65535:
         found.append("rsync_ha_ssh_port: port %s does not exist; ports go from 1 to 65535" % values["rsync_ha_ssh_port"])
     return found
 
 
 def check_litestream(values):
     source, sha256 = values["rsync_ha_litestream_source"], values["rsync_ha_litestream_sha256"]
+    known = values["litestream_known"].get(values["rsync_ha_litestream_version"]) or {}
     if source and not source.startswith(("/", "https://")):
         return ["rsync_ha_litestream_source: %s is neither an absolute path on the control node nor an https URL" % source]
     if sha256 and not SHA256.match(sha256):
         return ["rsync_ha_litestream_sha256: this is not a SHA-256 checksum, which has 64 hexadecimal digits"]
     if not sha256 and source:
         return ["rsync_ha_litestream_sha256 is required with rsync_ha_litestream_source; `sha256sum litestream` prints it"]
-    if not sha256:
+    if not sha256 and values["architecture"] not in known:
         return [
             "rsync_ha_litestream_version: the checksum of %s for %s is not known here; give rsync_ha_litestream_sha256"
             % (values["rsync_ha_litestream_version"], values["architecture"])
@@ -101,9 +112,6 @@ def check_offsite(values):
     endpoint = told.get("endpoint")
     if endpoint and not endpoint.startswith(("https://", "http://127.", "http://10.", "http://172.", "http://192.168.")):
         found.append("rsync_ha_object_storage.endpoint: %s is no https URL; the data would travel in the clear" % endpoint)
-    for key in ("endpoint", "bucket", "path", "region", "access_key_id", "secret_access_key"):
-        if any(character in (told.get(key) or "") for character in "\n\r"):
-            found.append("rsync_ha_object_storage.%s: this has to be one line" % key)
     return found
 
 
@@ -112,7 +120,7 @@ def check_daemon(values):
     if not told:
         return []
     found = []
-    if len(told.get("password") or "") < 16 or any(character in (told.get("password") or "") for character in "\n\r"):
+    if len(told.get("password") or "") < 16:
         found.append("rsync_ha_daemon.password: one line of at least 16 characters, for instance from `openssl rand -hex 24`")
     if not NAME.match((told.get("user") or "").replace("_", "-")):
         found.append("rsync_ha_daemon.user: %r is not a name" % told.get("user"))
@@ -123,7 +131,7 @@ def check_daemon(values):
             found.append("rsync_ha_daemon.address: %s is no private address, and the daemon speaks no encryption" % address)
     except ValueError:
         found.append("rsync_ha_daemon.address: %s is not an IP address" % address)
-    if told.get("port") is not None and not 1 <= int(told["port"]) <= 65535:
+    if told.get("port") is not None and not 1 <= told["port"] <= 65535:
         found.append("rsync_ha_daemon.port: port %s does not exist; ports go from 1 to 65535" % told["port"])
     return found
 
@@ -132,12 +140,18 @@ def check_bot(where, bot):
     found = []
     if not NAME.match(bot["name"]):
         found.append("%s.name: %r is not a bot's name; use lower-case letters, digits and -" % (where, bot["name"]))
+    if bot.get("user") is not None and not USER.match(bot["user"]):
+        found.append("%s.user: %r is not a login name; leave it out for bot-%s" % (where, bot["user"], bot["name"]))
     directory = bot.get("directory")
     if directory is not None:
-        if not directory.startswith("/") or "/.." in directory:
-            found.append("%s.directory: %s is not an absolute path without .." % (where, directory))
+        if not PATH.match(directory) or "/.." in directory:
+            found.append("%s.directory: %s is not an absolute path without .. and white space" % (where, directory))
         elif posixpath.normpath(directory) in TOO_MUCH:
             found.append("%s.directory: %s holds more than one bot's data; give the bot's own directory" % (where, directory))
+    for key in ("databases", "find", "exclude"):
+        for index, pattern in enumerate(bot.get(key) or []):
+            if not PATTERN.match(pattern):
+                found.append("%s.%s[%d]: %r holds white space or quotes; write one pattern without them" % (where, key, index, pattern))
     for index, path in enumerate(bot.get("databases") or []):
         if path.startswith("/") or ".." in path.split("/") or posixpath.normpath(path) != path:
             found.append(

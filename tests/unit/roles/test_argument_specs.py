@@ -1,6 +1,7 @@
 """A role documents what it takes: its argument specs name its defaults, and what has none is required."""
 
 import pathlib
+import re
 
 import pytest
 import yaml
@@ -31,3 +32,16 @@ def test_every_role_has_a_readme_and_a_table_of_contents(role):
 
 def test_every_role_is_looked_at():
     assert {role.name for role in ROLES} == {path.name for path in ROLES[0].parent.iterdir() if path.is_dir()}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_role_reads_typed_values_and_never_its_public_variables(role):
+    """-e gives text, and the text "no" is true: what preflight typed is in _<role>_vars."""
+    names = "|".join(sorted(options(role), key=len, reverse=True))
+    read = re.compile(r"(?<![\w.'/\"-])(%s)\b(?!:|=)" % names)
+    found = []
+    for path in [*role.glob("tasks/*.yml"), *role.glob("vars/*.yml"), *role.glob("templates/*")]:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if read.search(line.split("#")[0]):
+                found.append(f"{path.relative_to(role)}:{number}: {line.strip()}")
+    assert found == []

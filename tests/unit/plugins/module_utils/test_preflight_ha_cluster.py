@@ -7,7 +7,8 @@ import time
 import pytest
 
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import declare
-from ansible_collections.botops.fleet.plugins.module_utils._preflight import ha_cluster, ha_cluster_hosts
+from ansible_collections.botops.fleet.plugins.module_utils._preflight import ha_cluster_hosts
+from preflight_harness import refusals, typed_values
 
 A = {"name": "a", "id": 1, "addresses": ["10.0.0.1"]}
 B = {"name": "b", "id": 2, "addresses": ["10.0.0.2"]}
@@ -29,8 +30,13 @@ def values(**changes):
     }
 
 
+def judged(variables):
+    context = {"members": variables.pop("members"), "witnesses": variables.pop("witnesses")}
+    return refusals("ha_cluster", context=context, **variables)
+
+
 def test_a_sane_declaration():
-    assert ha_cluster.check(values()) == []
+    assert judged(values()) == []
 
 
 def operation(**settings):
@@ -54,14 +60,18 @@ CASES = [
     ({"ha_cluster_fencing": [BMC]}, "ha_cluster_fencing has no device for b"),
     ({"ha_cluster_fencing": [BMC, BMC]}, "the id fence-a-ipmilan is used twice"),
     ({"ha_cluster_fencing": [{**BMC, "agent": "ipmilan"}]}, "agent is 'ipmilan': write an agent's name"),
-    ({"ha_cluster_fencing": [{**BMC, "node": None}]}, "name what the device switches off"),
+    ({"ha_cluster_fencing": [{key: value for key, value in BMC.items() if key != "node"}]}, "name what the device switches off"),
     ({"ha_cluster_fencing": [{**BMC, "plugs": {"a": 1}}]}, "name what the device switches off"),
     ({"ha_cluster_fencing": [{**BMC, "node": "c"}]}, "ha_cluster_fencing[0]: c is not in the inventory group cluster_nodes (a, b)"),
     ({"ha_cluster_fencing": [{**BMC, "secrets": {}}]}, "the password for fence_ipmilan is missing"),
     ({"ha_cluster_fencing": [{**BMC, "secrets": {"password": " "}}]}, "secrets.password is empty: set it from the vault"),
-    ({"ha_cluster_fencing": [{**BMC, "secrets": {"password": "a\nb"}}]}, "secrets.password has a line break"),
+    ({"ha_cluster_fencing": [{**BMC, "secrets": {"password": "a\nb"}}]}, "secrets.password: holds a line break"),
     ({"ha_cluster_fencing": [{**BMC, "secrets": {"password": "x" * 21}}]}, "has 21 characters: IPMI 2.0 takes 20"),
     ({"ha_cluster_fencing": [{**BMC, "options": {"passwd": "x"}}]}, "options.passwd: move it to ha_cluster_fencing[0].secrets"),
+    ({"ha_cluster_token_ms": "soon"}, "ha_cluster_token_ms: must be one whole number, not the text 'soon'"),
+    ({"ha_cluster_automatic": "perhaps"}, "ha_cluster_automatic: must be true or false"),
+    ({"ha_cluster_groups": [{"id": "g", "members": "vip"}]}, "ha_cluster_groups[0].members: must be a list"),
+    ({"ha_cluster_name": None}, "ha_cluster_name: has no value"),
     ({"ha_cluster_token_ms": 200}, "ha_cluster_token_ms is 200: write 1000 to 60000"),
     ({"ha_cluster_consensus_ms": 3000}, "ha_cluster_consensus_ms (3000) must be at least 1.2"),
     ({"ha_cluster_qdevice_timeout_ms": 3000}, "ha_cluster_qdevice_timeout_ms (3000) must be greater than ha_cluster_token_ms (3000)"),
@@ -99,18 +109,23 @@ CASES = [
 
 @pytest.mark.parametrize(("changes", "sentence"), CASES, ids=[sentence[:60] for _, sentence in CASES])
 def test_a_sentence(changes, sentence):
-    said = ha_cluster.check(values(**changes))
+    said = judged(values(**changes))
     assert any(sentence in line for line in said), said
     assert not any("hunter2" in line for line in said)
 
 
+def test_text_is_coerced():
+    found = typed_values("ha_cluster", ha_cluster_automatic="false", ha_cluster_token_ms="5000")
+    assert found["automatic"] is False and found["token_ms"] == 5000
+
+
 def test_without_a_device_an_operator_confirms():
-    assert ha_cluster.check(values(ha_cluster_automatic=False, ha_cluster_fencing=[])) == []
+    assert judged(values(ha_cluster_automatic=False, ha_cluster_fencing=[])) == []
 
 
 def test_agents_that_need_no_password():
     plugs = {"plugs": {"a": "i-1", "b": "i-2"}, "agent": "fence_aws", "options": {"region": "x"}}
-    assert ha_cluster.check(values(ha_cluster_fencing=[plugs])) == []
+    assert judged(values(ha_cluster_fencing=[plugs])) == []
 
 
 # --- across the hosts ---------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ OUT = [
 
 @pytest.mark.parametrize("changes, sentence", [
     ({"hardening_ssh_ports": []}, "hardening_ssh_ports: empty"),
-    ({"hardening_ssh_ports": 22}, "hardening_ssh_ports: must be a list, not 22; write [22]"),
+    ({"hardening_ssh_ports": True}, "hardening_ssh_ports: must be a list, not true"),
     ({"hardening_ssh_ports": "22"}, "hardening_ssh_ports: must be a list, not the text '22'; write [22]"),
     ({"hardening_ssh_ports": [True]}, "hardening_ssh_ports[0]: must be one whole number, not true"),
     ({"hardening_ssh_ports": ["http"]}, "hardening_ssh_ports[0]: must be one whole number, not the text 'http'"),
@@ -77,7 +77,7 @@ OUT = [
     ({"hardening_admin_users": [{"name": "ops", "keys": ["ssh-ed25519"]}]}, "not a public key"),
     ({"hardening_firewall_rules_x": "80"}, "hardening_firewall_rules_x: must be a list, not the text '80'"),
     ({"hardening_firewall_rules_x": ["80"]}, "hardening_firewall_rules_x[0]: must hold keys with values"),
-    ({"hardening_firewall_rules_x": [{"port": 80}]}, "hardening_firewall_rules_x[0].port: must be a list, not 80; write [80]"),
+    ({"hardening_firewall_rules_x": [{"port": "80, 443"}]}, "hardening_firewall_rules_x[0].port: must be a list, not the text '80, 443'; write [80, 443]"),
     ({"hardening_firewall_rules_x": [{"action": "permit"}]}, "hardening_firewall_rules_x[0].action: the text 'permit' is none of allow, deny"),
     ({"hardening_firewall_rules_x": [{"comment": ["a"]}]}, "hardening_firewall_rules_x[0].comment: must be one text"),
     ({"hardening_firewall_rules_x": [{"ports": ["80"]}]}, "hardening_firewall_rules_x[0].ports: unknown key; known are action"),
@@ -118,6 +118,9 @@ def test_text_is_coerced_and_never_inverted():
     assert found["ssh_ports"] == [22] and found["rollback_seconds"] == 600
     rule = found["all_firewall_rules"]["hardening_firewall_rules_web"][0]
     assert rule["port"] == ["80"] and rule["route"] is False and "from" not in rule
+    # One number is a list of one, as everywhere in Ansible.
+    found = typed_values("hardening", hardening_ssh_ports=22, hardening_firewall_rules_web=[{"port": 80}])
+    assert found["ssh_ports"] == [22] and found["all_firewall_rules"]["hardening_firewall_rules_web"][0]["port"] == ["80"]
 
 
 def test_a_secret_is_in_no_sentence():

@@ -17,10 +17,10 @@ AWS = {"id": "aws", "agent": "fence_aws", "plugs": {"a": "i-1", "b": "i-2"}, "op
 
 def values(**changes):
     return {
-        "members": ["a", "b"], "alert_agent": "/agent", "ha_cluster_fencing": [BMC, REDFISH, AWS], "ha_cluster_automatic": True,
-        "ha_cluster_resources": [], "ha_cluster_groups": [], "ha_cluster_constraints": [], "ha_cluster_properties": {},
-        "ha_cluster_resource_defaults": {}, "ha_cluster_monitor_seconds": 2, "ha_cluster_stonith_timeout_seconds": 60,
-        "ha_cluster_alert_hook": "", **changes,
+        "members": ["a", "b"], "alert_agent": "/agent", "fencing": [BMC, REDFISH, AWS], "automatic": True,
+        "resources": [], "groups": [], "constraints": [], "properties": {},
+        "resource_defaults": {}, "monitor_seconds": 2, "stonith_timeout_seconds": 60,
+        "alert_hook": "", **changes,
     }
 
 
@@ -96,7 +96,7 @@ def test_levels_in_order_when_automatic():
 
 
 def test_an_operator_confirms_otherwise():
-    made = declare.cib(values(ha_cluster_automatic=False))
+    made = declare.cib(values(automatic=False))
     assert made["fencing_topology"] == {"a": [["fence-operator"]], "b": [["fence-operator"]]}
     ids = [r["id"] for r in made["resources"]]
     assert "fence-operator" in ids and "fence-a-ipmilan" in ids, "the devices are watched meanwhile"
@@ -112,7 +112,7 @@ def test_a_device_waits_on_another_member_than_its_target():
 
 def test_resources_are_monitored_unless_they_say_otherwise():
     own = [{"name": "monitor", "interval": "30s"}]
-    made = declare.cib(values(ha_cluster_resources=[
+    made = declare.cib(values(resources=[
         {"id": "x", "agent": "systemd:x"}, {"id": "y", "agent": "systemd:y", "operations": own}]))
     by_id = {r["id"]: r for r in made["resources"]}
     assert by_id["x"]["operations"][0] == {"name": "monitor", "interval": "2s", "timeout": "20s"}
