@@ -8,6 +8,7 @@ import yaml
 
 from ansible_collections.botops.fleet.plugins.module_utils._bot.spec import public, specify
 from ansible_collections.botops.fleet.plugins.module_utils._preflight.bot_app_live import check as live
+from ansible_collections.botops.fleet.plugins.module_utils._preflight.bot_app_removal import check as removal
 from preflight_harness import refusals, typed_values
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
@@ -47,7 +48,7 @@ def test_sound_variables_are_accepted(good):
 @pytest.mark.parametrize("case", [case for case in CASES if not any(word in case["expect"] for word in ELSEWHERE)], ids=lambda case: case["name"])
 def test_the_cases_of_the_table(case):
     variables = case["vars"]
-    sentences = refusals("bot_app", **variables)
+    sentences = removal({"name": variables["bot_app_remove"]}) if case.get("tasks_from") == "remove" else refusals("bot_app", **variables)
     assert any(re.search(case["expect"], sentence) for sentence in sentences), sentences
     assert all("\n" not in sentence for sentence in sentences)
 
@@ -137,6 +138,12 @@ def test_a_secret_never_reaches_the_checks():
     spec = public(specify(bot(secrets={"KEY": "canary"}, source={**GIT, "deploy_key": "canary"}), {}))
     assert "canary" not in repr(spec)
     assert spec["secret_names"] == ["KEY"] and spec["source"]["has_deploy_key"] is True
+
+
+@pytest.mark.parametrize("name, refused", [("paper", False), ("", True), ("../x", True), ("Paper Bot", True)])
+def test_only_a_bot_is_removed(name, refused):
+    said = removal({"name": name})
+    assert bool(said) is refused and all("name the bot to take off the host" in sentence for sentence in said)
 
 
 # --- live trading
