@@ -240,14 +240,15 @@ def acme_files(values, sites):
         found.append({"path": WEBROOT, "state": "directory", "mode": "0755"})
         found.append({"path": "/etc/letsencrypt/renewal-hooks/deploy", "state": "directory"})
         found.append({"path": DEPLOY_HOOK, "template": "deploy-hook.sh.j2", "mode": "0755"})
+        found.append({"path": CERTBOT_DROPIN.rpartition("/")[0], "state": "directory"})
+        found.append({"path": CERTBOT_DROPIN, "template": "certbot-dropin.conf.j2", "mode": "0644",
+                      "vars": {"authority": AUTHORITY if private else ""}})
     else:
-        found.append({"path": DEPLOY_HOOK, "state": "absent"})
+        found += [{"path": DEPLOY_HOOK, "state": "absent"}, {"path": CERTBOT_DROPIN, "state": "absent"}]
     if private:
         found.append({"path": AUTHORITY, "content": values["acme_ca_certificate"].strip() + "\n", "mode": "0644"})
-        found.append({"path": CERTBOT_DROPIN.rpartition("/")[0], "state": "directory"})
-        found.append({"path": CERTBOT_DROPIN, "template": "certbot-dropin.conf.j2", "mode": "0644"})
     else:
-        found += [{"path": AUTHORITY, "state": "absent"}, {"path": CERTBOT_DROPIN, "state": "absent"}]
+        found.append({"path": AUTHORITY, "state": "absent"})
     if hooks:
         found.append({"path": HOOKS, "state": "directory", "mode": "0700"})
     for kind in ("auth", "cleanup"):

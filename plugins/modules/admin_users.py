@@ -44,6 +44,12 @@ options:
       password_hash:
         description: Hash as C(mkpasswd --method=yescrypt) prints it. Left alone when not given.
         type: str
+  private_homes:
+    description:
+      - Close the home directories of all people (user ids from 1000 with a login shell), and the dot files in them, to other users.
+      - What else is in them is behind a closed door then and keeps its modes.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -83,10 +89,13 @@ accounts:
 import grp
 import os
 import pwd
+import stat
 
 from ansible.module_utils.basic import AnsibleModule
 
 FILE = "authorized_keys"
+FIRST_PERSON = 1000
+NO_LOGIN = ("nologin", "false")
 
 
 class Refused(Exception):
@@ -136,7 +145,8 @@ class Accounts:
         if not account:
             self.note(name, "", "account %s" % name)
             if not self.module.check_mode:
-                self.run("useradd", "--create-home", "--shell", user["shell"], "--password", "*", "-K", "PASS_MAX_DAYS=-1", "-K", "PASS_MIN_DAYS=0", name)
+                settings = ["-K", "PASS_MAX_DAYS=-1", "-K", "PASS_MIN_DAYS=0", "-K", "HOME_MODE=0700"]
+                self.run("useradd", "--create-home", "--shell", user["shell"], "--password", "*", *settings, name)
                 account = self.account(name)
         self.password(user, account)
         self.groups(user, account)
@@ -216,6 +226,39 @@ class Accounts:
         finally:
             os.close(fd)
 
+    def close_homes(self):
+        for account in pwd.getpwall():
+            person = account.pw_uid >= FIRST_PERSON and account.pw_name != "nobody" and os.path.basename(account.pw_shell) not in NO_LOGIN
+            if person and os.path.isdir(account.pw_dir):
+                self.close_home(account)
+
+    def close_home(self, account):
+        # It belongs to the user: what is opened is judged, and a link is not followed.
+        home = os.open(account.pw_dir, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.tighten(account, account.pw_dir, home, 0o750)
+            for name in sorted(entry for entry in os.listdir(home) if entry.startswith(".")):
+                try:
+                    found = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=home)
+                except OSError:
+                    continue
+                try:
+                    if stat.S_ISREG(os.fstat(found).st_mode):
+                        self.tighten(account, os.path.join(account.pw_dir, name), found, 0o740)
+                finally:
+                    os.close(found)
+        finally:
+            os.close(home)
+
+    def tighten(self, account, path, found, most):
+        info = os.fstat(found)
+        mode = stat.S_IMODE(info.st_mode)
+        if info.st_uid != account.pw_uid or mode & most == mode:
+            return
+        self.note(account.pw_name, "%s %04o" % (path, mode), "%s %04o" % (path, mode & most))
+        if not self.module.check_mode:
+            os.fchmod(found, mode & most)
+
 
 def main():
     module = AnsibleModule(
@@ -233,6 +276,7 @@ def main():
                     "password_hash": {"type": "str", "no_log": True},
                 },
             },
+            "private_homes": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -240,6 +284,8 @@ def main():
     try:
         for user in module.params["users"]:
             accounts.converge(user)
+        if module.params["private_homes"]:
+            accounts.close_homes()
     except (Refused, OSError) as error:
         module.fail_json(msg=str(error), changed_paths=accounts.changed_paths, accounts=accounts.accounts)
     result = {"changed": bool(accounts.accounts), "changed_paths": accounts.changed_paths, "accounts": accounts.accounts}

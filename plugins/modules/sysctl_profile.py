@@ -70,9 +70,14 @@ def plain(value):
     return " ".join(str(value).split())
 
 
+def order(item):
+    """A change to forwarding puts the kernel's own defaults back into other settings, such as accept_redirects."""
+    return not item[0].endswith(("ip_forward", "forwarding")), item[0]
+
+
 def converge(settings, shared_kernel, check_mode, root="/proc/sys"):
     applied, before, skipped = {}, {}, {}
-    for key, value in sorted(settings.items()):
+    for key, value in sorted(settings.items(), key=order):
         path, wanted = path_of(key, root), plain(int(value) if isinstance(value, bool) else value)
         if not os.path.exists(path):
             skipped[key] = "this kernel does not know it"

@@ -1,8 +1,12 @@
 """Fixtures for the scenarios of bot_app."""
 
+import sys
+
 import pytest
 import yaml
 from botlib import NAMES, ROOT, SCENARIO, connect, play
+
+sys.path.insert(0, str(ROOT / "molecule/shared"))
 
 
 @pytest.fixture(scope="session")

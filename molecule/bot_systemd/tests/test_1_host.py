@@ -6,6 +6,7 @@ import time
 
 import pytest
 from botlib import fetch, health, orders, show, stats, wait_for
+from sandbox import assert_sandboxed
 
 BUDGET = 10
 EXPOSURE = 2.5
@@ -41,6 +42,10 @@ def test_the_sandbox_is_tight_and_the_bot_runs_in_it(root, bot):
     assert (status["NoNewPrivs"], status["Seccomp"], int(status["CapEff"], 16)) == ("1", "2", 0)
     refused = root.run("nsenter --target %s --mount touch /etc/planted /opt/bot-%s/current/planted", pid, bot)
     assert refused.rc != 0 and refused.stderr.count("Read-only file system") == 2, refused.stderr
+
+
+def test_what_looks_after_a_bot_is_sandboxed(root):
+    assert_sandboxed(root.check_output, ["bot-paper-health.service", "bot-paper-retention.service"])
 
 
 def test_the_bots_trade(root):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from probe import address_of, egress, eventually, fetch, guarded, reach, restart_machine
+from sandbox import assert_sandboxed
 
 
 def started(engine, name):
@@ -118,6 +119,10 @@ def test_nothing_refused_by_systemd(engine):
     units = "docker-user-policy.service docker-prune.service docker-prune.timer"
     verdict = engine.run(f"cd /etc/systemd/system && systemd-analyze verify {units}")
     assert verdict.rc == 0, verdict.stderr
+
+
+def test_its_units_are_sandboxed(engine):
+    assert_sandboxed(engine.check_output, ["docker-prune.service", "docker-user-policy.service"])
 
 
 def test_policy_without_compose_on_the_older_engine(neighbour):

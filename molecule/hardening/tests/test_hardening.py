@@ -99,6 +99,22 @@ def test_sessions_are_private_and_sudo_is_not(outside):
     assert "\n900\n" in said and "readonly variable" in said
 
 
+def test_a_rule_for_one_program_gives_no_other(host):
+    host.run("useradd -m limited && echo 'limited ALL=(root) NOPASSWD: /usr/bin/env' > /etc/sudoers.d/99-limited && chmod 440 /etc/sudoers.d/99-limited")
+    try:
+        command = "runuser -u limited -- sudo -n /usr/bin/env id -un"
+        assert "must have a tty" in host.run(command + " < /dev/null").stderr
+        said = host.run(f"script -qec '{command}' /dev/null < /dev/null").stdout
+        assert "Permission denied" in said and "root" not in said, said
+    finally:
+        host.run("rm -f /etc/sudoers.d/99-limited; userdel -r limited")
+
+
+def test_homes_are_closed_to_others(host):
+    for path, most in (("/home/ops", 0o750), ("/home/auditor", 0o750), ("/home/ops/.bashrc", 0o740)):
+        assert host.file(path).mode & ~most == 0, path
+
+
 def test_weak_and_old_passwords_are_refused(host):
     host.run("useradd weakling")
     try:
@@ -221,6 +237,13 @@ def test_updates_never_restart_a_bot(host):
     host.run("cat > /tmp/ask.pl <<'END'\n" + script + "\nEND")
     answers = host.run("perl /tmp/ask.pl bot-alpha.service docker.service containerd.service corosync.service chrony.service").stdout
     assert answers.split() == ["bot-alpha.service=0", "docker.service=0", "containerd.service=0", "corosync.service=0", "chrony.service=1"]
+
+
+def test_the_first_look_was_taken_when_the_role_was_applied(host):
+    deadline = time.monotonic() + 120
+    while not host.file("/var/lib/botops/aide.db").exists and time.monotonic() < deadline:
+        time.sleep(1)
+    assert host.file("/var/lib/botops/aide.db").exists
 
 
 def test_changed_programs_are_reported_once(host):

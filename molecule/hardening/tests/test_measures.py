@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+from sandbox import assert_sandboxed
 
 BUDGET = 12
 LYNIS_MINIMUM = 85
@@ -22,6 +23,10 @@ def test_round_trips_of_a_run_that_changes_nothing(play, capsys):
 def test_check_mode_agrees_that_nothing_is_to_be_done(play):
     done = play(check=True)
     assert done.returncode == 0 and "changed=0 " in done.output, done.output
+
+
+def test_its_units_are_sandboxed(host):
+    assert_sandboxed(host.check_output, ["botops-integrity.service", "botops-mounts.service"])
 
 
 def test_ssh_audit_finds_no_failure_and_no_warning(outside, capsys):

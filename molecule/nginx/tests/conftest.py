@@ -9,10 +9,12 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 
 import pytest
 
 PROJECT = pathlib.Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+sys.path.insert(0, str(PROJECT / "molecule/shared"))
 SCENARIO = pathlib.Path(__file__).resolve().parents[1]
 SCRATCH = PROJECT / ".cache/molecule-nginx"
 ROOT = SCRATCH / "acme-root.pem"

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from sandbox import assert_sandboxed
 
 from conftest import ROOT, SCRATCH
 
@@ -186,6 +187,11 @@ def test_status_is_for_loopback_only(web, host):
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((web.address, 8089), 5)
     assert web.https(web.name("bot"), "/nginx_status").json["path"] == "/nginx_status", "it reaches the bot, not nginx"
+
+
+def test_its_units_are_sandboxed(host):
+    with host.sudo():
+        assert_sandboxed(host.check_output, ["nginx.service", "certbot.service"])
 
 
 def test_small_profile(web, host):

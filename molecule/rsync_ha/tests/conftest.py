@@ -4,11 +4,13 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import time
 
 import pytest
 
 PROJECT = pathlib.Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+sys.path.insert(0, str(PROJECT / "molecule/shared"))
 SELECT = "import sqlite3, sys, json; c = sqlite3.connect('file:%s?mode=ro' % sys.argv[1], uri=True); print(json.dumps(c.execute(sys.argv[2]).fetchall()))"
 
 

@@ -6,6 +6,9 @@ import re
 import subprocess
 import time
 
+import pytest
+from sandbox import assert_sandboxed
+
 from conftest import SELECT, wait_for
 
 # Test figures are printed: run with -s, or read the verifier's log.
@@ -27,6 +30,18 @@ def test_nothing_active_starts_by_itself(pair):
         assert host.out("systemctl is-active bot-paper rsync-ha@paper botops-promote@paper || true").split() == ["inactive"] * 3
         assert host.out("systemctl is-enabled rsync-ha@paper botops-promote@paper || true").split() == ["static"] * 2
         assert host.out("systemctl is-active rsync-ha-settle.timer") == "active"
+
+
+def test_its_units_are_sandboxed(pair):
+    units = ["rsync-ha@paper", "botops-promote@paper", "rsync-ha-settle", "rsync-ha-offsite", "rsync-ha-daemon"]
+    assert_sandboxed(pair.a.out, [unit + ".service" for unit in units])
+
+
+def test_sshd_offers_the_classical_key_exchange_only_where_nothing_else_is_left(pair):
+    if pair.release != "12":
+        pytest.skip("this pair is not hardened")
+    # That the pair replicates this way is what the other tests show.
+    assert pair.a.out("sshd -T | sed -n 's/^kexalgorithms //p'").split(",") == ["sntrup761x25519-sha512@openssh.com", "curve25519-sha256"]
 
 
 def test_a_replica_needs_a_promotion_first(pair):

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 
+from ansible_collections.botops.fleet.plugins.module_utils._sandbox import SANDBOX, SANDBOX_MINUS
+
 STATE_ROOT = "/var/lib/botops/bot_app"
 HELPER = "/usr/local/lib/botops/bot-helper"
 
@@ -37,41 +39,6 @@ HEALTH = {
     "url": "http://127.0.0.1:8080/health", "timeout_seconds": 60, "interval_seconds": 15, "failures": 3, "probe_seconds": 5,
 }  # fmt: skip
 LOGS = {"keep_days": 30, "max_mb": 100, "burst": 2000}
-
-# What the sandboxed unit sets, in the order it is written. A bot that cannot live with one names it in sandbox_exceptions.
-SANDBOX = {
-    "NoNewPrivileges": "yes",
-    "CapabilityBoundingSet": "",
-    "AmbientCapabilities": "",
-    "ProtectSystem": "strict",
-    "ProtectHome": "yes",
-    "PrivateTmp": "yes",
-    "PrivateDevices": "yes",
-    "DevicePolicy": "closed",
-    "PrivateUsers": "yes",
-    "ProtectClock": "yes",
-    "ProtectControlGroups": "yes",
-    "ProtectHostname": "yes",
-    "ProtectKernelLogs": "yes",
-    "ProtectKernelModules": "yes",
-    "ProtectKernelTunables": "yes",
-    "ProtectProc": "invisible",
-    "ProcSubset": "pid",
-    "LockPersonality": "yes",
-    "MemoryDenyWriteExecute": "yes",
-    "RemoveIPC": "yes",
-    "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
-    "RestrictNamespaces": "yes",
-    "RestrictRealtime": "yes",
-    "RestrictSUIDSGID": "yes",
-    "SystemCallArchitectures": "native",
-    "SystemCallFilter": "@system-service",
-    "SystemCallErrorNumber": "EPERM",
-    "KeyringMode": "private",
-    "UMask": "0027",
-}
-# A second assignment takes away from the first one.
-SANDBOX_MINUS = {"SystemCallFilter": "~@privileged @resources"}
 
 
 def default_retention(paths):

@@ -36,7 +36,8 @@ LONGEST_BUDGET_WAIT = 120
 LONGEST_PAUSE = 15.0
 # Sending these twice has the same effect as sending them once.
 REPEATABLE = ("GET", "PUT", "PATCH", "DELETE")
-TEMPORARY = (500, 502, 503, 504)
+# What says that something on the way failed, not that the request was wrong; 52x are the vendor's front end.
+TEMPORARY = frozenset({408, *range(500, 600)} - {501, 505})
 
 
 def answer_text(status, text, content_type=""):
@@ -73,14 +74,14 @@ def budget_pause(status, headers, now):
 class Answer(dict):
     """An answer's JSON object. A part that has to be there and is not is a sentence."""
 
-    def __init__(self, body, what):
+    def __init__(self, body, what, failure=Failure):
         super().__init__(body)
-        self.what = what
+        self.what, self.failure = what, failure
 
     def __getitem__(self, key):
         value = self.get(key)
         if value is None:
-            raise Failure("%s: the answer has no %r; is api_endpoint right?" % (self.what, key))
+            raise self.failure("%s: the answer has no %r; is api_endpoint right?" % (self.what, key))
         return value
 
 
@@ -136,7 +137,8 @@ class Client:
         return self._json(self._request("GET", path, what, query=query), what)
 
     def post(self, path, body, what):
-        return self._json(self._request("POST", path, what, body=body), what)
+        # It was accepted: what cannot be read of the answer is lost, and the thing may be there.
+        return self._json(self._request("POST", path, what, body=body), what, Ambiguous)
 
     def put(self, path, body, what):
         return self._json(self._request("PUT", path, what, body=body), what)
@@ -197,16 +199,16 @@ class Client:
             raise Failure("%s: the answer claims %d items, which no account has, so nothing was decided from it." % (what, total))
         return items, max(total, len(items))
 
-    def _json(self, response, what):
+    def _json(self, response, what, failure=Failure):
         if response is None or response.status_code == 204 or not response.content:
-            return Answer({}, what)
+            return Answer({}, what, failure)
         try:
             body = response.json()
         except (ValueError, AzureError):
-            raise Failure("%s: the answer is not JSON: %s" % (what, answer_text(response.status_code, response.text()))) from None
+            raise failure("%s: the answer is not JSON: %s" % (what, answer_text(response.status_code, response.text()))) from None
         if not isinstance(body, dict):
-            raise Failure("%s: the answer is no JSON object but %s; is api_endpoint right?" % (what, json.dumps(body)[:60]))
-        return Answer(body, what)
+            raise failure("%s: the answer is no JSON object but %s; is api_endpoint right?" % (what, json.dumps(body)[:60]))
+        return Answer(body, what, failure)
 
     def _request(self, method, path, what, body=None, query=None):
         params = {name: ("true" if value is True else "false" if value is False else str(value)) for name, value in (query or {}).items() if value is not None}

@@ -32,7 +32,13 @@ def test_create_answered_503_after_it_took_effect_makes_one_droplet(do, cloud):
     assert "looked for by name" in result["warnings"][0]
 
 
-@pytest.mark.parametrize("fault", [{"drop": True}, {"status": 500, "html": True}], ids=["no answer", "HTML 500"])
+UNREADABLE = {
+    "no answer": {"drop": True}, "HTML 500": {"status": 500, "html": True}, "front end": {"status": 524, "html": True}, "timeout": {"status": 408},
+    "half": {"truncate": True}, "null": {"body": None}, "empty": {"body": {}}, "without it": {"body": {"droplet": None}}, "page": {"status": 200, "html": True},
+}
+
+
+@pytest.mark.parametrize("fault", UNREADABLE.values(), ids=UNREADABLE)
 def test_create_whose_answer_was_lost_makes_one_droplet(do, cloud, fault):
     cloud.fault(method="POST", path="^/v2/droplets$", after=True, **fault)
     assert do("droplet", **DROPLET).writes == ["POST /v2/droplets"]
@@ -156,7 +162,8 @@ def test_budget_that_is_known_to_be_empty_is_not_asked_for(cloud, monkeypatch):
 
 
 def test_temporary_failures_of_reading_are_repeated(do, cloud):
-    cloud.fault(method="GET", path="^/v2/vpcs", status=502, times=2)
+    cloud.fault(method="GET", path="^/v2/vpcs", status=502)
+    cloud.fault(method="GET", path="^/v2/vpcs", status=522, html=True)
     cloud.fault(method="GET", path="^/v2/vpcs", drop=True)
     assert do("vpc", name="bots", region="nyc3")["changed"]
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -184,6 +185,15 @@ def test_the_roles_accept_its_variables(example):
     done = example.ran("ansible-playbook", str(example.path.parent / "judge.yml"))
     assert "s3cret" not in done.stdout + done.stderr
     assert done.stdout.count("TASK [Preflight]") == len(plays)
+
+
+def test_examples_ask_for_the_token_by_the_name_that_is_looked_at_first():
+    """Four of them named another variable than the modules read."""
+    from ansible_collections.botops.fleet.plugins.module_utils._cloud import DIGITALOCEAN_TOKEN
+
+    texts = {path: path.read_text() for path in (ROOT / "inventories").rglob("*") if path.is_file()}
+    named = {path: set(re.findall(r"\b(?:DIGITALOCEAN|DO)_[A-Z_]*TOKEN\b", text)) for path, text in texts.items()}
+    assert set.union(*named.values()) == {DIGITALOCEAN_TOKEN[0]}
 
 
 def test_no_example_holds_a_secret():

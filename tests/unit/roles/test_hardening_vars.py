@@ -30,11 +30,17 @@ def trusted(value):
 
 
 def resolve(expression, system=("debian", "13"), **changes):
-    variables = {"group_names": [], "__hardening_host": {"os": {"id": system[0], "version": system[1]}, "docker": False, "present": []}}
+    return render("{{ %s }}" % expression, system, **changes)
+
+
+def render(text, system, **changes):
+    variables = {"group_names": []}
+    if system:
+        variables["__hardening_host"] = {"os": {"id": system[0], "version": system[1]}, "docker": False, "present": []}
     variables.update(yaml.safe_load((ROLE / "vars/main.yml").read_text()))
     variables.update({name: value for name, value in changes.items() if not name.startswith("hardening_")})
     variables["_hardening_vars"] = typed_values("hardening", **{name: value for name, value in changes.items() if name.startswith("hardening_")})
-    return Templar(loader=DataLoader(), variables=trusted(variables)).template(trust_as_template("{{ %s }}" % expression))
+    return Templar(loader=DataLoader(), variables=trusted(variables)).template(trust_as_template(text))
 
 
 @pytest.mark.parametrize("system", KNOWN, ids="-".join)
@@ -42,6 +48,45 @@ def test_key_exchanges_are_known_to_the_release(system):
     kex = resolve("_hardening_ssh_kex", system)
     assert kex and set(kex) == KNOWN[system]
     assert resolve("_hardening_ssh_kex", system, hardening_ssh_kex_additional=["curve25519-sha256"])[-1] == "curve25519-sha256"
+
+
+@pytest.mark.parametrize("used", [{"rsync_ha_addresses": {"a": "192.0.2.1", "b": "192.0.2.2"}}, {"group_names": ["cluster_nodes"]}], ids=["addresses", "group"])
+def test_replication_gets_a_key_exchange_that_its_client_knows(used):
+    """Go's SSH client knows mlkem768x25519-sha256 and curve25519-sha256, and no sntrup761."""
+    for system in KNOWN:
+        plain, beside = resolve("_hardening_ssh_kex", system), resolve("_hardening_ssh_kex", system, **used)
+        assert {"mlkem768x25519-sha256", "curve25519-sha256"} & set(beside), system
+        assert "curve25519-sha256" not in plain
+        assert beside[: len(plain)] == plain, "hybrid ones stay first"
+        assert ("curve25519-sha256" in beside) is ("mlkem768x25519-sha256" not in plain)
+    twice = resolve("_hardening_ssh_kex", ("debian", "12"), hardening_ssh_kex_additional=["curve25519-sha256"], **used)
+    assert twice.count("curve25519-sha256") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ({"connection": None, "groups": []}, ["root", "%sudo", "ops"]),
+        ({"connection": {"user": "admin"}, "groups": ["admin", "sudo"]}, ["root", "%sudo", "ops"]),
+        ({"connection": {"user": "ops"}, "groups": ["ops"]}, ["root", "%sudo", "ops"]),
+        ({"connection": {"user": "robot"}, "groups": ["robot"]}, ["root", "%sudo", "ops", "robot"]),
+    ],
+    ids=["local", "by-group", "declared", "neither"],
+)
+def test_sudo_restricts_nobody_who_administers_the_host(host, expected):
+    """The account in use would lose Ansible; it is named only where nothing else covers it, so that operators do not undo each other."""
+    users = [{"name": "ops", "sudo": "nopasswd"}, {"name": "auditor", "sudo": "none"}, {"name": "formerly", "state": "absent", "sudo": "password"}]
+    changes = {"hardening_admin_users": users, "__hardening_host": {"os": {"id": "debian", "version": "12"}, "docker": False, "present": [], **host}}
+    assert resolve("_hardening_sudo_unrestricted", **changes) == expected
+
+
+def test_sudo_is_limited_by_the_whole_role_only():
+    """The entry point bootstrap runs before anybody knows who is connected, and must not shut that account out."""
+    text = (ROLE / "templates/sudoers.j2").read_text()
+    variables = {"hardening_admin_users": [{"name": "ops", "sudo": "nopasswd"}]}
+    assert "Defaults:root,%sudo,ops !requiretty, !noexec" in render(text, ("debian", "12"), **variables)
+    first = render(text, None, **variables)
+    assert "requiretty" not in first and "ops ALL=(ALL:ALL) NOPASSWD: ALL" in first
 
 
 def test_penalties_are_named_only_where_sshd_knows_them():

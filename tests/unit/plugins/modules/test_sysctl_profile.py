@@ -27,6 +27,17 @@ def test_applies_what_differs_and_names_what_is_unknown(root):
     assert sysctl_profile.converge(SETTINGS, False, False, root)[0] == {}
 
 
+def test_forwarding_comes_first(tmp_path):
+    """The kernel switches accept_redirects on when forwarding is switched off."""
+    settings = {"net.ipv4.conf.all.accept_redirects": 0, "net.ipv4.ip_forward": 0, "net.ipv6.conf.all.forwarding": 0}
+    for key in settings:
+        path = tmp_path / key.replace(".", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1\n")
+    applied = sysctl_profile.converge(settings, False, False, str(tmp_path))[0]
+    assert list(applied) == ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.all.accept_redirects"]
+
+
 def test_a_container_leaves_the_machine_alone(root):
     applied, _before, skipped = sysctl_profile.converge(SETTINGS, True, False, root)
     assert list(applied) == ["net.ipv4.tcp_rmem"] and "belongs to the machine" in skipped["kernel.kptr_restrict"]
