@@ -33,7 +33,7 @@ def test_nothing_active_starts_by_itself(pair):
 
 
 def test_its_units_are_sandboxed(pair):
-    units = ["rsync-ha@paper", "botops-promote@paper", "rsync-ha-settle", "rsync-ha-offsite", "rsync-ha-daemon"]
+    units = ["rsync-ha@paper", "botops-promote@paper", "rsync-ha-settle", "rsync-ha-standby", "rsync-ha-offsite", "rsync-ha-daemon"]
     assert_sandboxed(pair.a.out, [unit + ".service" for unit in units])
 
 
