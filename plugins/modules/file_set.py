@@ -492,8 +492,18 @@ class Module(AnsibleModule):
         self.log("Invoked for %s" % ", ".join(spec["path"] for spec in self.params["files"]))
 
 
+ENDED_BY = []
+
+
 def interrupt(number, _frame):
-    raise Interrupted(signal.Signals(number).name)
+    ENDED_BY.append(signal.Signals(number).name)
+    raise Interrupted(ENDED_BY[0])
+
+
+def go_on():
+    """An exception that a handler raises inside one of Python's own hooks is swallowed there."""
+    if ENDED_BY:
+        raise Interrupted(ENDED_BY[0])
 
 
 def run(module):
@@ -503,10 +513,12 @@ def run(module):
     file_set = FileSet(module)
     try:
         for spec in module.params["files"]:
+            go_on()
             file_set.apply(spec)
         for spec in file_set.undeclared():
             file_set.apply(spec)
         file_set.check_whole()
+        go_on()
     except BaseException as error:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
