@@ -139,14 +139,14 @@ def test_what_arrives_is_restored_all_the_time(pair):
 
 # Writes as a bot does, and leaves checkpoints to SQLite at ever changing sizes of the log. A log that starts over has new salts.
 RESTARTS = """
-import random, sqlite3, sys, time
+import os, random, sqlite3, sys, time
 path = '/var/lib/bot-paper/trades.db'
 c = sqlite3.connect(path, isolation_level=None, timeout=5)
 end, salts, number = time.time() + float(sys.argv[1]), None, 0
 while time.time() < end:
     c.execute(f'pragma wal_autocheckpoint={random.randint(1, 80)}')
     for _ in range(random.randint(1, 40)):
-        c.execute('insert into orders(host, at) values(?, ?)', ('restarts', time.time()))
+        c.execute('insert into orders(host, at) values(?, ?)', (os.uname().nodename, time.time()))
         time.sleep(random.uniform(0, 0.02))
     now = open(path + '-wal', 'rb').read(24)[16:]
     number, salts = number + (salts is not None and now != salts), now
