@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from ansible_collections.botops.fleet.plugins.module_utils import _pair
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import declare, status
 
 
 class FilterModule:
     def filters(self):
         return {
+            "pair_resources": _pair.resources,
             "cluster_members": declare.members,
             "cluster_agent_packages": declare.agent_packages,
             "cluster_fencing_files": declare.fencing_files,

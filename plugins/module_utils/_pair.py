@@ -1,6 +1,6 @@
 # Copyright (c) botops.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What follows from two hosts in `cluster_nodes` and one in `cluster_witness`: nothing of it is declared twice."""
+"""The cluster resources that follow from the bots of a pair: nothing of it is declared twice."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ UNIT = "ocf:botops:unit"
 # Of the units: `TimeoutStopSec` of the promotion, and of the replication, with room for the journal to be read.
 HANDOVER_SECONDS = 60
 REPLICATION_STOP_SECONDS = 30
-
-
-def present(groups):
-    """Whether the inventory has a pair: two members and a witness."""
-    return len(groups.get("cluster_nodes") or []) == 2 and bool(groups.get("cluster_witness"))
 
 
 def operation(name, timeout, interval="0s"):
@@ -72,24 +67,3 @@ def resources(bots, front=(), promote_seconds=300, monitor=2):
         found["groups"].append({"id": "front", "members": [member["id"] for member in front]})
         found["constraints"].append({"type": "colocation", "resource": "front", "with": lead, "score": "INFINITY"})
     return found
-
-
-def firewall_rules(groups, addresses, name):
-    """What ufw of the host `name` has to let in for the pair; `addresses` is {host: [address, …]}."""
-    if not present(groups):
-        return []
-    members, witnesses = list(groups["cluster_nodes"]), list(groups["cluster_witness"])
-    peers = sorted(address for member in members if member != name for address in addresses.get(member, []))
-    rules = []
-    if name in members:
-        rules.append({"port": ["5404:5412"], "proto": "udp", "from": peers, "comment": "corosync"})
-    if name in witnesses:
-        rules.append({"port": ["5403"], "proto": "tcp", "from": peers, "comment": "corosync-qnetd"})
-    return [rule for rule in rules if rule["from"]]
-
-
-def peers(groups, addresses, name):
-    """Addresses of the other members, for a member: no rate limit, ban or penalty may ever shut them out."""
-    if not present(groups) or name not in groups["cluster_nodes"]:
-        return []
-    return sorted(address for member in groups["cluster_nodes"] if member != name for address in addresses.get(member, []))

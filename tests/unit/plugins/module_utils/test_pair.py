@@ -1,30 +1,10 @@
-"""What follows from two members and a witness, and from the bots they share."""
+"""What follows from the bots of a pair."""
 
 import pytest
 
 from ansible_collections.botops.fleet.plugins.module_utils import _pair
 
-GROUPS = {"cluster_nodes": ["primary", "standby"], "cluster_witness": ["witness"]}
-ADDRESSES = {"primary": ["10.0.0.11"], "standby": ["10.0.0.12", "10.1.0.12"], "witness": ["10.0.0.13"]}
 FRONT = [{"id": "haproxy-address", "agent": "ocf:heartbeat:IPaddr2"}, {"id": "haproxy", "agent": _pair.UNIT}]
-
-
-@pytest.mark.parametrize(
-    "groups", [{}, {"cluster_nodes": ["primary"], "cluster_witness": ["witness"]}, {"cluster_nodes": ["primary", "standby"], "cluster_witness": []}]
-)
-def test_less_is_no_pair(groups):
-    assert not _pair.present(groups)
-    assert _pair.firewall_rules(groups, ADDRESSES, "primary") == [] and _pair.peers(groups, ADDRESSES, "primary") == []
-
-
-def test_members_and_witness_let_each_other_in():
-    assert _pair.present(GROUPS)
-    (rule,) = _pair.firewall_rules(GROUPS, ADDRESSES, "primary")
-    assert rule == {"port": ["5404:5412"], "proto": "udp", "from": ["10.0.0.12", "10.1.0.12"], "comment": "corosync"}
-    (rule,) = _pair.firewall_rules(GROUPS, ADDRESSES, "witness")
-    assert rule == {"port": ["5403"], "proto": "tcp", "from": ["10.0.0.11", "10.0.0.12", "10.1.0.12"], "comment": "corosync-qnetd"}
-    assert _pair.firewall_rules(GROUPS, ADDRESSES, "services") == []
-    assert _pair.peers(GROUPS, ADDRESSES, "standby") == ["10.0.0.11"] and _pair.peers(GROUPS, ADDRESSES, "witness") == []
 
 
 def test_a_bot_is_a_chain_and_the_proxy_stands_beside_it():
