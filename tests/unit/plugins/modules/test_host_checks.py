@@ -10,6 +10,7 @@ import sys
 import threading
 
 import pytest
+import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 
@@ -106,3 +107,30 @@ def test_certificate(tmp_path, days, passed):
 def test_exactly_one_kind_is_demanded():
     assert "one of the following is required" in look()["msg"]
     assert "mutually exclusive" in look(url="http://x", mode={})["msg"]
+
+
+# --- the checks of hardening that once could not fail
+
+HARDENING = yaml.safe_load((ROOT / "roles/hardening/vars/main.yml").read_text())
+
+
+def say(text):
+    return ["printf", "%s", text]
+
+
+@pytest.mark.parametrize(
+    ("match", "output", "passed"),
+    [
+        (HARDENING["_hardening_updates_on"], 'APT::Periodic::Unattended-Upgrade "1";\n', True),
+        (HARDENING["_hardening_updates_on"], 'APT::Periodic::Unattended-Upgrade "0";\n', False),
+        (HARDENING["_hardening_updates_on"], "", False),
+        (HARDENING["_hardening_updates_off"], 'APT::Periodic::Unattended-Upgrade "1";\n', False),
+        (HARDENING["_hardening_updates_off"], 'APT::Periodic::Unattended-Upgrade "0";\n', True),
+        (HARDENING["_hardening_updates_off"], "", True),
+        (HARDENING["_hardening_checks_no_firewall"][0]["match"], "Status: active\n", False),
+        (HARDENING["_hardening_checks_no_firewall"][0]["match"], "Status: inactive\n", True),
+        (HARDENING["_hardening_checks_firewall"][0]["match"], "Status: inactive\n", False),
+    ],
+)
+def test_a_check_passes_only_for_what_was_declared(match, output, passed):
+    assert verdict(command=say(output), match=match)["passed"] is passed
