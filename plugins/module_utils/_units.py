@@ -53,29 +53,29 @@ def steps(spec, now, pending):
     return verbs
 
 
+def stat(pid):
+    """The words of /proc/PID/stat behind the name, which stands in brackets and may hold spaces; none for a process that is gone."""
+    try:
+        with open("/proc/%s/stat" % pid, encoding="utf-8", errors="replace") as handle:
+            return handle.read().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def seconds(words):
+    """When the process began, in seconds since boot."""
+    return int(words[19]) / os.sysconf("SC_CLK_TCK") if len(words) > 19 else 0
+
+
 def started(pid):
     """When a process began, in seconds since boot and 0 where it is gone."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as handle:
-            # The name in brackets may hold spaces; behind it, the start is the twentieth word.
-            return int(handle.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError, ValueError):
-        return 0
+    return seconds(stat(pid))
 
 
 def children(pid):
     """{pid: start} of the processes that `pid` itself started."""
-    found = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as handle:
-                    parent = int(handle.read().rpartition(")")[2].split()[1])
-            except (OSError, IndexError, ValueError):
-                continue
-            if parent == pid:
-                found[int(name)] = started(int(name))
-    return found
+    known = {int(name): stat(name) for name in os.listdir("/proc") if name.isdigit()}
+    return {number: seconds(words) for number, words in known.items() if words[1:2] == [str(pid)]}
 
 
 def boot_time():

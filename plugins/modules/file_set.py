@@ -495,6 +495,10 @@ class Module(AnsibleModule):
 ENDED_BY = []
 
 
+# A lost connection arrives as SIGHUP; all of them end a module in the middle of its work otherwise.
+ENDINGS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
 def interrupt(number, _frame):
     ENDED_BY.append(signal.Signals(number).name)
     raise Interrupted(ENDED_BY[0])
@@ -507,8 +511,7 @@ def go_on():
 
 
 def run(module):
-    # A lost connection arrives as SIGHUP; both end a module in the middle of its work otherwise.
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in ENDINGS:
         signal.signal(number, interrupt)
     file_set = FileSet(module)
     try:
@@ -520,7 +523,7 @@ def run(module):
         file_set.check_whole()
         go_on()
     except BaseException as error:
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        for number in ENDINGS:
             signal.signal(number, signal.SIG_IGN)
         left = file_set.restore()
         if isinstance(error, SystemExit):  # fail_json from a helper has spoken already

@@ -158,8 +158,7 @@ def ancestors():
     pid = os.getpid()
     while pid > 1:
         yield _guard.environment(read("/proc/%d/environ" % pid))
-        # The name in brackets may hold spaces; the parent is the second word behind it.
-        words = read("/proc/%d/stat" % pid).rpartition(")")[2].split()
+        words = _units.stat(pid)  # the parent is the second of them
         pid = int(words[1]) if len(words) > 1 else 0
 
 
