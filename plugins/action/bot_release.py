@@ -10,8 +10,8 @@ import tempfile
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot import local
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused
+from ansible_collections.botops.fleet.plugins.plugin_utils._bot import local
 
 
 class ActionModule(ActionBase):

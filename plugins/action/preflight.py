@@ -16,10 +16,10 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.botops.fleet.plugins.module_utils._preflight._across import DECLARED_BY, conflicts
-from ansible_collections.botops.fleet.plugins.module_utils._preflight._typed import options_of, short, typed, with_families
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._across import DECLARED_BY, conflicts
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._typed import options_of, short, typed, with_families
 
-CHECKS = "ansible_collections.botops.fleet.plugins.module_utils._preflight."
+CHECKS = "ansible_collections.botops.fleet.plugins.plugin_utils._preflight."
 ROLES = pathlib.Path(__file__).parents[2] / "roles"
 
 

@@ -1,10 +1,10 @@
 # Copyright (c) botops.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Filters of the role bot_app: thin doors to module_utils/_bot/spec.py."""
+"""Filters of the role bot_app: thin doors to plugin_utils/_bot/spec.py."""
 
 from __future__ import annotations
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot import spec
+from ansible_collections.botops.fleet.plugins.plugin_utils._bot import spec
 
 __all__ = ["FilterModule"]
 

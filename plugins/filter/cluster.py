@@ -4,22 +4,22 @@
 
 from __future__ import annotations
 
-from ansible_collections.botops.fleet.plugins.module_utils import _pair
-from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import declare, status
+from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import status
+from ansible_collections.botops.fleet.plugins.plugin_utils import _ha_cluster, _pair
 
 
 class FilterModule:
     def filters(self):
         return {
             "pair_resources": _pair.resources,
-            "cluster_members": declare.members,
-            "cluster_agent_packages": declare.agent_packages,
-            "cluster_fencing_files": declare.fencing_files,
-            "cluster_cib": declare.cib,
-            "cluster_device_digests": declare.device_digests,
-            "cluster_fencing_levels": declare.fencing_levels,
-            "cluster_records": declare.merge_records,
-            "cluster_requests": declare.requests,
+            "cluster_members": _ha_cluster.members,
+            "cluster_agent_packages": _ha_cluster.agent_packages,
+            "cluster_fencing_files": _ha_cluster.fencing_files,
+            "cluster_cib": _ha_cluster.cib,
+            "cluster_device_digests": _ha_cluster.device_digests,
+            "cluster_fencing_levels": _ha_cluster.fencing_levels,
+            "cluster_records": _ha_cluster.merge_records,
+            "cluster_requests": _ha_cluster.requests,
             "cluster_table": status.choose,
-            "cluster_test_report": declare.test_report,
+            "cluster_test_report": _ha_cluster.test_report,
         }

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.botops.fleet.plugins.module_utils._haproxy import cluster_resources, plan
+from ansible_collections.botops.fleet.plugins.plugin_utils._haproxy import cluster_resources, plan
 
 
 class FilterModule:

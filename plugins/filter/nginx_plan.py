@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.botops.fleet.plugins.module_utils._nginx import plan, quoted
+from ansible_collections.botops.fleet.plugins.plugin_utils._nginx import plan, quoted
 
 
 class FilterModule:

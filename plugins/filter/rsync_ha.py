@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.botops.fleet.plugins.module_utils._rsync_ha import bots, resources
+from ansible_collections.botops.fleet.plugins.plugin_utils._rsync_ha import bots, resources
 
 
 class FilterModule:

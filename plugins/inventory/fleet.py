@@ -229,14 +229,14 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.botops.fleet.plugins.module_utils._inventory.cache import Cache
-from ansible_collections.botops.fleet.plugins.module_utils._inventory.errors import InventoryError
-from ansible_collections.botops.fleet.plugins.module_utils._inventory.gather import Gatherer
-from ansible_collections.botops.fleet.plugins.module_utils._inventory.groups import DEFAULT_MAP, Grouping
-from ansible_collections.botops.fleet.plugins.module_utils._inventory.hosts import NO_ADDRESS, choose_address, unique_names
-from ansible_collections.botops.fleet.plugins.module_utils._inventory.options import make_sources, refuse_literals
-from ansible_collections.botops.fleet.plugins.module_utils._inventory.secret import is_template, is_vaulted
-from ansible_collections.botops.fleet.plugins.module_utils._inventory.source import Context
+from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.cache import Cache
+from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.errors import InventoryError
+from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.gather import Gatherer
+from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.groups import DEFAULT_MAP, Grouping
+from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.hosts import NO_ADDRESS, choose_address, unique_names
+from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.options import make_sources, refuse_literals
+from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.secret import is_template, is_vaulted
+from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.source import Context
 
 # ansible-core 2.19 and later render only what is marked as trusted; before, whatever is not marked as unsafe.
 TRUST_IS_MARKED = hasattr(ansible.template, "trust_as_template")

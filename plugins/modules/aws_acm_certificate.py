@@ -84,7 +84,7 @@ actions:
   elements: str
 """
 
-from ansible_collections.botops.fleet.plugins.module_utils._aws.acm import KEYS, Certificate
+from ansible_collections.botops.fleet.plugins.module_utils._aws.acm_certificate import KEYS, Certificate
 from ansible_collections.botops.fleet.plugins.module_utils._aws.module import run, spec
 
 

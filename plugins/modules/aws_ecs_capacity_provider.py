@@ -75,7 +75,7 @@ actions:
   elements: str
 """
 
-from ansible_collections.botops.fleet.plugins.module_utils._aws.ecs import CapacityProvider
+from ansible_collections.botops.fleet.plugins.module_utils._aws.ecs_capacity_provider import CapacityProvider
 from ansible_collections.botops.fleet.plugins.module_utils._aws.module import run, spec
 
 

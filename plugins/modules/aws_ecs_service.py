@@ -167,7 +167,7 @@ actions:
   elements: str
 """
 
-from ansible_collections.botops.fleet.plugins.module_utils._aws.ecs import EcsService
+from ansible_collections.botops.fleet.plugins.module_utils._aws.ecs_service import EcsService
 from ansible_collections.botops.fleet.plugins.module_utils._aws.module import run, spec
 
 

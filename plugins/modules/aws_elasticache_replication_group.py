@@ -129,7 +129,7 @@ actions:
   elements: str
 """
 
-from ansible_collections.botops.fleet.plugins.module_utils._aws.elasticache import ReplicationGroup
+from ansible_collections.botops.fleet.plugins.module_utils._aws.elasticache_replication_group import ReplicationGroup
 from ansible_collections.botops.fleet.plugins.module_utils._aws.module import run, spec
 
 

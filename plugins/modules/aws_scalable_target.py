@@ -193,8 +193,8 @@ actions:
   elements: str
 """
 
-from ansible_collections.botops.fleet.plugins.module_utils._aws.autoscaling import ScalableTarget
 from ansible_collections.botops.fleet.plugins.module_utils._aws.module import run, spec
+from ansible_collections.botops.fleet.plugins.module_utils._aws.scalable_target import ScalableTarget
 
 NAMESPACES = ["ecs", "elasticache", "dynamodb", "rds", "ec2", "appstream", "sagemaker", "lambda", "kafka", "neptune", "comprehend",
               "cassandra", "workspaces", "custom-resource"]

@@ -86,7 +86,7 @@ actions:
 """
 
 from ansible_collections.botops.fleet.plugins.module_utils._aws.module import run, spec
-from ansible_collections.botops.fleet.plugins.module_utils._aws.peering import PeeringLink
+from ansible_collections.botops.fleet.plugins.module_utils._aws.vpc_peering_link import PeeringLink
 
 
 def main():

@@ -133,8 +133,8 @@ actions:
   elements: str
 """
 
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.alert_policy import METRICS, AlertPolicy
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.monitoring import METRICS, AlertPolicy
 
 
 def main():

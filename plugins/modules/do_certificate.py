@@ -70,8 +70,8 @@ actions:
   elements: str
 """
 
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.certificate import Certificate
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.network import Certificate
 
 
 def main():

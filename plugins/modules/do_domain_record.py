@@ -109,7 +109,7 @@ actions:
   elements: str
 """
 
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.dns import DomainRecord
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.domain_record import DomainRecord
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
 
 

@@ -184,7 +184,7 @@ actions:
   sample: [shut down, took the snapshot bot-1-before-resize-to-c-4, resized from g-2vcpu-8gb to c-4, powered on]
 """
 
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.compute import Droplet
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.droplet import Droplet
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
 
 

@@ -138,8 +138,8 @@ actions:
   elements: str
 """
 
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.firewall import Firewall
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.network import Firewall
 
 
 def rules(end):

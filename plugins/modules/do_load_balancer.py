@@ -187,8 +187,8 @@ actions:
   elements: str
 """
 
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.load_balancer import LoadBalancer
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.network import LoadBalancer
 
 RULE = {
     "entry_protocol": {"type": "str", "choices": ["http", "https", "http2", "http3", "tcp", "udp"], "required": True},

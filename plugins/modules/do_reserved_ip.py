@@ -75,7 +75,7 @@ actions:
 """
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.network import ReservedIp
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.reserved_ip import ReservedIp
 
 
 def main():

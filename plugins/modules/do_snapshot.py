@@ -60,8 +60,8 @@ actions:
   elements: str
 """
 
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.compute import Snapshot
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.snapshot import Snapshot
 
 
 def main():

@@ -51,8 +51,8 @@ actions:
   elements: str
 """
 
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.compute import SshKey
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.ssh_key import SshKey
 
 
 def main():

@@ -120,7 +120,7 @@ actions:
 """
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.monitoring import UptimeCheck
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.uptime_check import UptimeCheck
 
 SLACK = {"channel": {"type": "str", "required": True}, "url": {"type": "str", "required": True, "no_log": True}}
 ALERT = {

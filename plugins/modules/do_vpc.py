@@ -65,7 +65,7 @@ actions:
 """
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import run, spec
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.network import Vpc
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.vpc import Vpc
 
 
 def main():

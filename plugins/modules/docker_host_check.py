@@ -62,6 +62,11 @@ options:
     type: list
     elements: str
     default: []
+  packages:
+    description: Packages whose selection is reported in RV(selections).
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -89,6 +94,10 @@ stale_sources:
 python_debian:
   description: Whether the library that C(ansible.builtin.deb822_repository) needs is there.
   type: bool
+  returned: always
+selections:
+  description: What dpkg is told to do with those of O(packages) that are installed, for example V(hold) or V(install).
+  type: dict
   returned: always
 containers:
   description: Names of the containers that run.
@@ -131,7 +140,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.botops.fleet.plugins.module_utils._docker import host, running
 
 OWN_SOURCE = "/etc/apt/sources.list.d/docker.sources"
-PACKAGES = ["docker.io", "docker-ce", "podman-docker", "docker-engine", "lxc-docker"]
+ENGINES = ["docker.io", "docker-ce", "podman-docker", "docker-engine", "lxc-docker"]
 
 
 class Look:
@@ -146,11 +155,13 @@ class Look:
         status, out, _err = self.module.run_command(list(argv))
         return out if status == 0 else ""
 
-    def installed(self):
+    def installed(self, names):
+        """{package: (version, selection)} of those that are installed."""
         # dpkg-query fails when one of several packages is unknown, and still prints the others.
-        _status, out, _err = self.module.run_command(["dpkg-query", "-W", "-f", "${db:Status-Abbrev}|${Package}|${Version}\n"] + PACKAGES)
+        form = "${db:Status-Status}|${Package}|${Version}|${db:Status-Want}\n"
+        _status, out, _err = self.module.run_command(["dpkg-query", "-W", "-f", form] + names)
         rows = [line.split("|") for line in out.splitlines()]
-        return {row[1]: row[2] for row in rows if len(row) == 3 and row[0][1:2] == "i"}
+        return {row[1]: (row[2], row[3]) for row in rows if len(row) == 4 and row[0] == "installed"}
 
     def sources(self):
         files = {}
@@ -214,14 +225,17 @@ def main():
             "schedule": {"type": "str", "default": ""},
             "address_pools": {"type": "list", "elements": "dict", "default": [], "options": pool},
             "container_interfaces": {"type": "list", "elements": "str", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     given = module.params
     look = Look(module)
     containers, live_restore, docker_bridges = look.engine()
+    installed = look.installed(sorted({*ENGINES, *given["packages"]}))
+    versions = {name: installed[name][0] for name in ENGINES if name in installed}
     sentences = host.package_sentences(
-        look.installed(), given["channel"], given["version"], given["upgrade"], containers, live_restore, given["allow_restart"]
+        versions, given["channel"], given["version"], given["upgrade"], containers, live_restore, given["allow_restart"]
     )
     if os.path.exists("/snap/bin/docker"):
         sentences.append("Docker is installed as a snap, which ignores /etc/docker and brings its own engine: `snap remove docker` first.")
@@ -253,6 +267,7 @@ def main():
     result = {
         "stale_sources": stale,
         "python_debian": importlib.util.find_spec("debian") is not None,
+        "selections": {name: installed[name][1] for name in given["packages"] if name in installed},
         "containers": containers,
         "live_restore": live_restore,
         "running_config": running.known_config(module, "/etc/docker/daemon.json"),

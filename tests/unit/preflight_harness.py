@@ -7,10 +7,10 @@ import pathlib
 
 import yaml
 
-from ansible_collections.botops.fleet.plugins.module_utils._preflight import _typed
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight import _typed
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
-CHECKS = "ansible_collections.botops.fleet.plugins.module_utils._preflight."
+CHECKS = "ansible_collections.botops.fleet.plugins.plugin_utils._preflight."
 
 
 def read(role, file):

@@ -9,8 +9,8 @@ import re
 from urllib.parse import quote
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean import shapes
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.firewall import normal_address
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import UUID, DigitalOcean, check_tags, one_of
-from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.network import normal_address
 from ansible_collections.botops.fleet.plugins.module_utils._resource import Failure, Gone, is_not_yet, list_steps, not_yet, target_list, unordered, wait_for
 
 SQL = ("pg", "mysql")

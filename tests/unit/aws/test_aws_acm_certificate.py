@@ -5,7 +5,7 @@ import datetime
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from ansible_collections.botops.fleet.plugins.module_utils._aws.acm import zone_for
+from ansible_collections.botops.fleet.plugins.module_utils._aws.acm_certificate import zone_for
 
 NAMES = {"domain_name": "app.example.com", "alternative_names": ["*.app.example.com", "api.example.com"]}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ansible_collections.botops.fleet.plugins.module_utils._aws import autoscaling
+from ansible_collections.botops.fleet.plugins.module_utils._aws import scalable_target
 
 KEY = {"resource_id": "service/core/shard"}
 CPU = {
@@ -88,4 +88,4 @@ def test_mistakes(aws, arguments, sentence):
 
 @pytest.mark.parametrize("text", ["2026-01-31T08:00:00Z", "2026-01-31T09:00:00+01:00", "2026-01-31T08:00:00"])
 def test_times_compare_by_meaning(text):
-    assert autoscaling.moment(text) == "2026-01-31T08:00:00Z"
+    assert scalable_target.moment(text) == "2026-01-31T08:00:00Z"

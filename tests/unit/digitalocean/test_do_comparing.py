@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 resource = util("_resource")
-network = util("_digitalocean.network")
-dns = util("_digitalocean.dns")
+firewall = util("_digitalocean.firewall")
+dns = util("_digitalocean.domain_record")
 client = util("_digitalocean.client")
 
 scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.text("abc", max_size=3)
@@ -85,24 +85,24 @@ def test_firewall_rules_are_a_set(rules, random):
     plain = [{"protocol": p, "ports": str(port), "sources": {"addresses": [str(a)]}} for p, port, a in rules]
     spelled = [{"protocol": p, "ports": f"{port}-{port}", "sources": {"addresses": [f"{a}/32"]}} for p, port, a in rules]
     random.shuffle(spelled)
-    normal = network.normal_rules(plain, "sources")
-    assert network.normal_rules(spelled + spelled[:1], "sources") == normal
-    assert network.normal_rules(normal, "sources") == normal
+    normal = firewall.normal_rules(plain, "sources")
+    assert firewall.normal_rules(spelled + spelled[:1], "sources") == normal
+    assert firewall.normal_rules(normal, "sources") == normal
     keys = [(rule["protocol"], rule["ports"]) for rule in normal]
     assert len(keys) == len(set(keys)), "the vendor refuses two rules for the same ports"
 
 
 @given(st.ip_addresses(v=4), st.integers(1, 32))
 def test_addresses_have_one_spelling(address, prefix):
-    normal = network.normal_address(f"{address}/{prefix}")
-    assert network.normal_address(normal) == normal
+    normal = firewall.normal_address(f"{address}/{prefix}")
+    assert firewall.normal_address(normal) == normal
     assert ipaddress.ip_address(address) in ipaddress.ip_network(normal)
 
 
 @pytest.mark.parametrize("spelling", ["all", "0", "1-65535", "", None, " all "])
 def test_all_ports_have_one_spelling(spelling):
-    assert network.normal_ports("tcp", spelling) == "0"
-    assert network.normal_ports("icmp", "22") == "0"
+    assert firewall.normal_ports("tcp", spelling) == "0"
+    assert firewall.normal_ports("icmp", "22") == "0"
 
 
 @given(st.from_regex(r"[a-z]{1,5}(\.[a-z]{1,5}){0,2}", fullmatch=True), st.sampled_from(["CNAME", "MX", "NS", "SRV"]))

@@ -9,8 +9,9 @@ import tarfile
 import pytest
 
 from ansible_collections.botops.fleet.plugins.filter.bot_app import FilterModule
-from ansible_collections.botops.fleet.plugins.module_utils._bot import local, redaction, releases, spec
+from ansible_collections.botops.fleet.plugins.module_utils._bot import redaction, releases
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused
+from ansible_collections.botops.fleet.plugins.plugin_utils._bot import local, spec
 
 BOT = {"name": "paper", "module": "paper_bot", "source": {"type": "git", "url": "u", "version": "v1"}}
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot import spec
 from ansible_collections.botops.fleet.plugins.module_utils._bot.deployer import Deployer
 from ansible_collections.botops.fleet.plugins.module_utils._bot.redaction import scrub
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused
+from ansible_collections.botops.fleet.plugins.plugin_utils._bot import spec
 
 BODY = ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ", "C7VJTUt9Us8cKjMzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dV", "Qw=="]
 PEM = "\n".join(["-----BEGIN PRIVATE KEY-----", *BODY, "-----END PRIVATE KEY-----"]) + "\n"

@@ -7,11 +7,11 @@ import types
 
 import pytest
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot import spec
 from ansible_collections.botops.fleet.plugins.module_utils._bot.deployer import Deployer
 from ansible_collections.botops.fleet.plugins.module_utils._bot.host import Host
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused, Unreachable
 from ansible_collections.botops.fleet.plugins.module_utils._bot.sources import Archive, Git
+from ansible_collections.botops.fleet.plugins.plugin_utils._bot import spec
 
 WHO = {f"GIT_{role}_{what}": "test@example.invalid" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 

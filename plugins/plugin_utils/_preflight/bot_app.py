@@ -1,0 +1,256 @@
+# Copyright (c) botops.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is wrong with the variables of bot_app beyond their types. Pure."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import urllib.parse
+
+from ansible_collections.botops.fleet.plugins.plugin_utils._bot.spec import HEALTH, SANDBOX, public, specify
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,26}\Z")
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}\Z")
+REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*\Z")
+SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}\Z")
+SECRET_NAME = re.compile(r"(PRIVATE_KEY|PASSWORD|PASSPHRASE|SECRET|SECRET_KEY|API_KEY|ACCESS_TOKEN)\Z", re.IGNORECASE)
+PORT = re.compile(r"(?:(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]):)?(?P<host>\d+):(?P<inside>\d+)(?:/(?:tcp|udp))?\Z")
+SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var",
+          "/var/lib", "/var/log", "/var/lib/docker", "/var/lib/botops")  # fmt: skip
+DATABASES = ("x.db", "x.sqlite", "x.sqlite3", "x.db-wal", "x.db-shm")
+
+# Texts that may hold line breaks: they are quoted where they are written, or are keys of SSH.
+MULTILINE = ("bot_app_bots.env", "bot_app_bots.secrets", "bot_app_bots.source.deploy_key", "bot_app_bots.source.known_hosts")
+# What else belongs to bot-NAME, as a unit or a project of compose: bot-NAME-health.service is not the unit of a bot NAME-health.
+OF_EACH = ("health", "retention", "task")
+# Set by the role itself, with what to use instead.
+TOLD = {
+    "TRADING_MODE": "set trading_mode instead, which checks the paper run before it allows live",
+    "BOT_NAME": "it is the bot's name", "BOT_HOST": "it is the host's name in the inventory",
+    "BOT_DATA_DIR": "it is /var/lib/bot-NAME", "BOT_LOG_DIR": "it is /var/log/bot-NAME",
+}
+ONE_WORD = re.compile(r"[^\s\"'\\]+\Z")
+
+LISTENS_BY = ("bot_app_bots",)
+
+
+def listens(values):
+    """The health port of each bot, where it is this host's, and what its containers publish."""
+    found = []
+    for index, bot in enumerate(values["bot_app_bots"]):
+        url = (bot.get("health") or {}).get("url", HEALTH["url"])
+        if urllib.parse.urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
+            found.append(("bot_app_bots[%d].health.url" % index, "127.0.0.1", _port(url)))
+        for number, published in enumerate(bot.get("ports") or []):
+            match = PORT.match(published)
+            if match:
+                found.append(("bot_app_bots[%d].ports[%d]" % (index, number), (match.group("address") or "").strip("[]"), int(match.group("host"))))
+    return found
+
+
+def check(values):
+    given = {key[len("bot_app_"):]: value for key, value in values.items()}
+    bots = [public(specify(bot, given)) for bot in given["bots"]]
+    values = {**given, "all": bots, "names": [bot["name"] for bot in bots]}
+    values["specs"] = [bot for bot in bots if given["only"] in ("", bot["name"])]
+    said = _run_wide(values)
+    for bot in values["specs"]:
+        where = "bot_app_bots[%d] (%s)" % (values["names"].index(bot["name"]), bot["name"])
+        for part in (_identity, _program, _source, _health, _environment, _limits, _paths):
+            said += ["%s: %s" % (where, sentence) for sentence in part(bot, values)]
+    return said
+
+
+def _run_wide(values):
+    said, names = [], values["names"]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        said.append("bot_app_bots names %s twice; every bot of a host needs a name of its own." % name)
+    for name in names:
+        for suffix in OF_EACH:
+            if "%s-%s" % (name, suffix) in names:
+                said.append("bot_app_bots: bot-%s-%s belongs to the bot %s; give the bot %s-%s another name." % (name, suffix, name, name, suffix))
+    for key, what in (("user", "the user"), ("uid", "the uid"), ("_port", "the health port")):
+        seen = {}
+        for bot in values["all"]:
+            value = _port(bot["health"]["url"]) if key == "_port" else bot[key]
+            if value is not None and value in seen and bot["name"] != seen[value]:
+                said.append("bot_app_bots: %s and %s share %s %s; give each its own." % (seen[value], bot["name"], what, value))
+            seen.setdefault(value, bot["name"])
+    only = values.get("only")
+    if only and only not in names:
+        said.append("bot_app_only is %s, which is not in bot_app_bots; this host has %s." % (only, ", ".join(names) or "none"))
+    for key in ("rollback", "version"):
+        if values.get(key) and not only and len(names) > 1:
+            said.append("bot_app_%s is for one bot, and this host has %d: name it in bot_app_only." % (key, len(names)))
+    if values.get("rollback") and values.get("version"):
+        said.append("bot_app_rollback and bot_app_version exclude each other: go back, or deploy a version.")
+    rollback = values.get("rollback") or ""
+    if rollback and not re.match(r"(previous|[0-9a-f]{4,12}(-[0-9a-f]{0,4})?)\Z", rollback):
+        said.append("bot_app_rollback is %r: give `previous` or (the beginning of) a release id." % rollback)
+    for key, least in (("paper_hours", 0), ("min_free_mb", 0), ("keep_releases", 2)):
+        if values[key] < least:
+            said.append("bot_app_%s is %s: give %d or more." % (key, values[key], least))
+    if values["on_failure"] and not re.match(r"[\w@%.:-]+\.[a-z]+\Z", values["on_failure"]):
+        said.append("bot_app_on_failure is %r: give a unit, such as notify@%%n.service." % values["on_failure"])
+    return said
+
+
+def _identity(bot, _values):
+    if not NAME.match(bot["name"]):
+        yield "name must be 1 to 27 of a-z, 0-9 and -, beginning with a letter."
+    if bot["user"] == "root" or not USER.match(bot["user"]):
+        yield "user is %r: give the bot an account of its own, such as %s." % (bot["user"], bot["label"])
+    if bot["uid"] == 0:
+        yield "uid is 0, which is root; give a number from 100 to 59999, or leave it out."
+    elif bot["uid"] is not None and not 100 <= bot["uid"] <= 59999:
+        yield "uid is %s: give a number from 100 to 59999; the others belong to the system." % bot["uid"]
+    if bot["managed_by"] == "cluster" and bot["enabled"] and bot["enabled_given"]:
+        yield "enabled is true, but the cluster starts this bot; leave it out."
+    if bot["state"] == "stopped" and bot["enabled"]:
+        yield "state is stopped and enabled is true: it would start at the next boot; drop one of them."
+
+
+def _program(bot, _values):
+    if bot["mode"] == "systemd":
+        if bool(bot["module"]) == bool(bot["command"]):
+            yield "give either module (python -m …) or command."
+        if bot["module"] and not re.match(r"[A-Za-z_][\w.]*\Z", bot["module"]):
+            yield "module is %r: give a Python module's dotted name." % bot["module"]
+        if bot["ports"]:
+            yield "ports is for mode compose; in mode systemd the bot listens where its env says."
+        if bot["source"]["type"] == "image":
+            yield "source.type image needs mode compose."
+        if not re.match(r"(/[\w./-]*)?python3(\.\d+)?\Z", bot["python"]):
+            yield "python is %r: give python3 or a version such as python3.12." % bot["python"]
+        for name in bot["sandbox_exceptions"]:
+            if name not in SANDBOX:
+                yield "sandbox_exceptions names %s, which the unit does not set; it sets %s." % (name, ", ".join(SANDBOX))
+    else:
+        if bot["module"]:
+            yield "module is for mode systemd; a container runs what its image or `command` says."
+        if bot["secrets_via"] == "credentials":
+            yield "secrets_via credentials needs mode systemd; compose hands secrets over as environment."
+        for port in bot["ports"]:
+            yield from _published(port)
+    for key in ("compose_file", "requirements"):
+        if bot[key].startswith("/") or ".." in bot[key].split("/"):
+            yield "%s is %r: give a path inside the release." % (key, bot[key])
+        elif bot[key] and not ONE_WORD.match(bot[key]):
+            yield "%s is %r: give a path without white space and quotes." % (key, bot[key])
+    if not re.match(r"[A-Za-z0-9][\w.-]*\Z", bot["service"]):
+        yield "service is %r: give the name of a service in the compose file." % bot["service"]
+
+
+def _published(port):
+    match = PORT.match(str(port))
+    if not match:
+        yield "ports has %r: write ADDRESS:PORT:PORT, such as 127.0.0.1:8080:8080." % port
+        return
+    for name in ("host", "inside"):
+        if not 1 <= int(match.group(name)) <= 65535:
+            yield "ports has %r: %s is not a port (1 to 65535)." % (port, match.group(name))
+    if not match.group("address"):
+        yield "ports has %r: Docker would publish it to the world, past the firewall; write 127.0.0.1:%s." % (port, port)
+
+
+def _source(bot, values):
+    source = bot["source"]
+    kind, url, path, version = source["type"], source["url"], source["path"], source["version"]
+    if kind == "git":
+        if not url:
+            yield "source.url is missing: where is the repository?"
+        parts = urllib.parse.urlsplit(url)
+        if parts.password:
+            yield "source.url holds a password, which every user of the host could read; use deploy_key."
+        if url.startswith("-") or (version and not REF.match(version)):
+            yield "source.version %r is not a branch, tag or commit." % version
+        elif SHORT_COMMIT.match(version) and not version.isdigit():
+            yield "source.version %s looks like a shortened commit; give all 40 digits." % version
+        if path or source["image"] or source["checksum"]:
+            yield "source.path, image and checksum are not for type git; give url and version."
+    elif kind == "archive":
+        if bool(url) == bool(path):
+            yield "source needs either path (on the control node) or url."
+        if url and not CHECKSUM.match(source["checksum"]):
+            yield "source.url needs checksum: sha256: and 64 hex digits, so that nobody else's code is run."
+        if path and source["checksum"] and not CHECKSUM.match(source["checksum"]):
+            yield "source.checksum is %r: give sha256: and 64 hex digits." % source["checksum"]
+        if values.get("version") and not source.get("templated"):
+            yield "bot_app_version was given, but neither source.path nor source.url contains {version}."
+    elif kind == "image":
+        if bool(source["image"]) == bool(path):
+            yield "source needs either image (in a registry) or path (written by docker save)."
+        if source["image"] and not version:
+            yield "source.version is missing: give a tag or sha256:…, since `latest` says nothing about what runs."
+        if version == "latest":
+            yield "source.version is latest, which says nothing about what runs; give a tag or sha256:…."
+    if source["has_deploy_key"] and kind != "git":
+        yield "source.deploy_key is for type git."
+
+
+def _port(url):
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
+
+
+def _health(bot, _values):
+    health = bot["health"]
+    parts = urllib.parse.urlsplit(health["url"])
+    if parts.scheme not in ("http", "https") or not parts.hostname or _port(health["url"]) is None:
+        yield "health.url is %r: give http://127.0.0.1:PORT/PATH with a port from 1 to 65535." % health["url"]
+    for key in ("timeout_seconds", "interval_seconds", "failures", "probe_seconds"):
+        if health[key] < 1:
+            yield "health.%s is %s: give 1 or more." % (key, health[key])
+
+
+def _environment(bot, _values):
+    for name in sorted(set(bot["env"]) | set(bot["secret_names"])):
+        if not VARIABLE.match(name):
+            yield "env or secrets has %r: a variable's name is letters, digits and _." % name
+    for name, instead in TOLD.items():
+        for where in ("env", "secrets"):
+            if name in bot["given_" + where]:
+                yield "%s sets %s; the role sets it itself: %s." % (where, name, instead)
+    for name in sorted(set(bot["env"]) - set(TOLD)):
+        if name in bot["secret_names"]:
+            yield "%s is in env and in secrets; keep it in secrets." % name
+        elif SECRET_NAME.search(name) and bot["env"][name]:
+            yield "env.%s looks like a secret; put it under secrets." % name
+    for name in bot["empty_secrets"]:
+        yield "secrets.%s is empty; look at the vault it should come from." % name
+    for name, value in sorted(bot["env"].items()):
+        if "\0" in value or (bot["mode"] == "compose" and "\r" in value):
+            yield "env.%s holds a control character." % name
+
+
+def _limits(bot, _values):
+    for key, low in (("memory_mb", 32), ("restart_seconds", 1), ("stop_seconds", 1), ("keep_releases", 2)):
+        if bot[key] < low:
+            yield "%s is %s: give %d or more." % (key, bot[key], low)
+    if not 0.01 <= bot["cpus"] <= 256:
+        yield "cpus is %s: give a number of processors from 0.01 to 256, such as 0.5." % bot["cpus"]
+    for key in ("keep_days", "max_mb", "burst"):
+        if bot["logs"][key] < 1:
+            yield "logs.%s is %s: give 1 or more." % (key, bot["logs"][key])
+
+
+def _paths(bot, _values):
+    for path in bot["read_write_paths"]:
+        if not ONE_WORD.match(path):
+            yield "read_write_paths has %r: give a path without white space and quotes." % path
+        elif not path.startswith("/") or path.rstrip("/") in SYSTEM or path == "/" or ".." in path.split("/"):
+            yield "read_write_paths has %r: give an absolute path that is the bot's own." % path
+    for number, rule in enumerate(bot["retention"]):
+        path, pattern = rule["path"], rule["pattern"]
+        if not any(path == own or path.startswith(own.rstrip("/") + "/") for own in bot["read_write_paths"]):
+            yield "retention[%d].path %s is not below a path of the bot (%s)." % (number, path, ", ".join(bot["read_write_paths"]))
+        if any(fnmatch.fnmatch(name, pattern) for name in DATABASES):
+            yield "retention[%d].pattern %s would delete a database; name the files more closely." % (number, pattern)
+        if rule["days"] < 1:
+            yield "retention[%d].days is %s: give 1 or more." % (number, rule["days"])
