@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_move
-short_description: Move what a cluster runs to this member, and wait until it runs here
+short_description: Internal to the role ha_cluster - move what a cluster runs to this member, and wait until it runs here
 version_added: 1.0.0
 description:
   - Judges nothing; P(botops.fleet.pair_move#filter) did before. Whatever happens, no constraint is left behind.
