@@ -72,7 +72,11 @@ def test_without_automatic_fencing_nothing_starts_before_the_operators_word(pair
         time.sleep(0.5)
     table = pair.play("playbooks/ha_status.yml").stdout
     assert f"failed_node_is_off={active}" in table
-    pair.run(survivor, f"stonith_admin --confirm {active}")
+    refused = pair.play("playbooks/failover.yml", check=False)
+    assert refused.returncode != 0 and f"-e failed_node_is_off={active}" in " ".join(refused.stdout.split())
+    assert pair.active() == []
+    # What it said is what is typed.
+    pair.play("playbooks/failover.yml", "-e", f"failed_node_is_off={active}")
     until(answers, 20, "the survivor serves once the operator has confirmed")
     assert pair.active() == [survivor]
     docker("start", pair.container(active))
