@@ -179,6 +179,45 @@ def of_a_bot(views, bot, old, new, wanted):
     return said
 
 
+# --- a deployment --------------------------------------------------------------------------------------------
+
+
+def deploy_refusals(views, bots, accept_degraded=False):
+    """Why no release should be tried on this pair now. Where no member runs the cluster, nothing trades yet, and nothing is refused."""
+    speaker = spokesman(views)
+    if not speaker:
+        return []
+    cluster = views[speaker]["cluster"]
+    said = []
+    if not cluster["quorate"]:
+        said.append("The cluster has no quorum: nothing may be restarted. Look at `corosync-quorumtool`.")
+    if cluster["maintenance"]:
+        said.append("The cluster is in maintenance mode: end that work first, with `crm_attribute -n maintenance-mode -D` on %s." % speaker)
+    said += ["%s is left out for %s, which failed %s times there. Look at playbooks/ha_status.yml, and type: crm_resource --cleanup on %s." % (
+        each["node"], each["resource"], each["count"], speaker) for each in cluster["failures"] if each["banned"]]
+    lost = [name for name in views if not (cluster["nodes"].get(name) or {}).get("online")]
+    if not on_off(accept_degraded):
+        said += ["%s is lost: a release that fails could not be taken over from. Bring it back, or go on with -e accept_degraded=true; deploy "
+                 "once more when it is back." % name for name in lost]
+        if cluster["witness"] != "connected":
+            said.append("The witness does not vote: bring it back, or go on with -e accept_degraded=true.")
+        if not lost:
+            said += not_restorable(views, cluster, bots)
+    return said
+
+
+def not_restorable(views, cluster, bots):
+    said = []
+    for bot, active in runs_on(cluster, bots).items():
+        for name in views:
+            entry = of(views, name, bot).get("replication") or {}
+            for database, state in sorted(((entry.get("restorable") or {}).get("databases") or {}).items()) if active and name not in active else ():
+                if state["reason"]:
+                    said.append("What arrived of %s on %s cannot be restored (%s): should the release fail, nobody could take over. Look at "
+                                "`rsync-ha status %s`, or go on with -e accept_degraded=true." % (database, name, state["reason"], bot))
+    return said
+
+
 # --- afterwards ----------------------------------------------------------------------------------------------
 
 

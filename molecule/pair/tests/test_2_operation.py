@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import faults
 import pair as lab_pair
+from conftest import PROJECT
 
 
 def said(done) -> str:
@@ -106,4 +108,51 @@ def test_without_a_witness_a_move_is_refused_and_so_is_a_run_of_site(pair, opera
         assert done.returncode != 0 and "The witness pair-witness does not vote on this member" in said(done)
     finally:
         restore()
+    assert pair.settle() == active
+
+
+# --- releases -----------------------------------------------------------------------------------------------
+
+
+def release(tmp_path, name: str, line: str):
+    """The demonstration bot with one more line at its start."""
+    path = tmp_path / name
+    shutil.copytree(PROJECT / "examples/paper_bot", path)
+    main = path / "paper_bot/__main__.py"
+    main.write_text(main.read_text().replace("from __future__ import annotations\n", f"from __future__ import annotations\n{line}\n", 1))
+    return path
+
+
+def links(pair) -> dict[str, str]:
+    return {name: pair.run(name, "readlink /opt/bot-paper/current").strip() for name in pair.members}
+
+
+def test_a_release_restarts_the_bot_once_where_it_runs_and_reaches_the_standby(pair, operator, tmp_path):
+    active, before = pair.settle(), links(pair)
+    options = ("-e", "bot=paper", "-e", f"paper_bot={release(tmp_path, 'next', 'NEXT = 1')}")
+    printed, found = watched(pair, operator, "playbooks/deploy.yml", *options)
+    after = links(pair)
+    assert len(set(after.values())) == 1 and after[active] != before[active], printed
+    assert found["hosts"] == [active] and found["missing"] == 0 and found["gap_s"] <= 8
+    assert "is-managed" not in pair.run(active, "cibadmin --query --scope resources"), "the cluster looks again"
+    done = operator.play("playbooks/deploy.yml", *options)
+    assert not any(operator.changed(done.stdout).values()), done.stdout[-4000:]
+
+
+def test_a_release_that_does_not_start_is_taken_back_and_the_standby_never_gets_it(pair, operator, tmp_path):
+    active, before = pair.settle(), links(pair)
+    broken = release(tmp_path, "broken", "raise SystemExit('this release is broken')")
+    result = {}
+
+    def deploy(pair, who):
+        result["done"] = operator.play("playbooks/deploy.yml", "-e", "bot=paper", "-e", f"paper_bot={broken}", check=False)
+
+    found = pair.measure(deploy, 1)
+    print(f"\na broken release: {found}")
+    printed = said(result["done"])
+    assert result["done"].returncode != 0 and "did not become healthy" in printed and "this release is broken" in printed
+    assert "was put back with its configuration and is healthy" in printed
+    assert links(pair) == before, "neither member keeps it"
+    assert found["hosts"] == [active] and found["missing"] == 0 and found["gap_s"] <= 15
+    assert "is-managed" not in pair.run(active, "cibadmin --query --scope resources")
     assert pair.settle() == active

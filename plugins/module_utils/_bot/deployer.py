@@ -11,7 +11,7 @@ import shutil
 import syslog
 import time
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot import redaction, releases
+from ansible_collections.botops.fleet.plugins.module_utils._bot import cluster, redaction, releases
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused, Unreachable
 from ansible_collections.botops.fleet.plugins.module_utils._bot.sources import KINDS, image_tag
 
@@ -27,6 +27,7 @@ class Deployer:
         self.source = KINDS[bot["source"]["type"]](host, bot, options["deploy_keys"].get(bot["name"], ""))
         self.did, self.warnings = [], []
         self._state = None
+        self._in_cluster = None
 
     # --- what is here
 
@@ -60,7 +61,16 @@ class Deployer:
         return os.path.basename(os.readlink(link)) if os.path.islink(link) else None
 
     def runs_here(self):
-        return self.bot["managed_by"] == "systemd" and self.bot["state"] == "started"
+        return self.in_cluster() == "active" or self.bot["managed_by"] == "systemd" and self.bot["state"] == "started"
+
+    def in_cluster(self):
+        """active where the cluster runs the bot on this host, standby where it does not, and nothing for a bot of systemd."""
+        if self.bot["managed_by"] != "cluster":
+            return ""
+        if self._in_cluster is None:
+            unit = self.host.unit(self.unit)
+            self._in_cluster = "active" if unit["ActiveState"] in ("active", "activating", "reloading") else "standby"
+        return self._in_cluster
 
     # --- check: nothing is changed
 
@@ -86,6 +96,7 @@ class Deployer:
             "release": target,
             "paper_seconds": record.get("seconds", 0),
             "live_allowed": target in self.state.get("live_allowed", []),
+            "in_cluster": self.in_cluster(),
         }
 
     def resolve(self):
@@ -171,8 +182,7 @@ class Deployer:
             self.did.append("start")
 
     def result(self, release):
-        restart_needed = self.bot["managed_by"] == "cluster" and self.state.get("running") not in (None, release)
-        return {"name": self.bot["name"], "release": release, "did": self.did, "restart_needed": restart_needed}
+        return {"name": self.bot["name"], "release": release, "did": self.did, "in_cluster": self.in_cluster()}
 
     # --- live trading
 
@@ -376,14 +386,18 @@ class Deployer:
         return units[self.unit]["ActiveState"] != "active" or running != (target, config)
 
     def settle(self, units, before, target, config):
-        """Bring the unit to its declared state; under a cluster leave it alone."""
+        """Bring the unit to its declared state; under a cluster it is restarted where it runs, and nowhere started or stopped."""
         timer = self.label + "-retention.timer"
         if units[timer]["UnitFileState"] != "enabled" or units[timer]["ActiveState"] != "active":
             self.host.must("enabling " + timer, ["systemctl", "enable", "--now", timer])
             self.did.append("enabled " + timer)
-        if self.bot["managed_by"] == "cluster":
-            if self.state.get("running") is None:
-                self.save(running=target)
+        if self.in_cluster():
+            # On a standby: what would be started here, should the other host be lost.
+            first = self.state.get("running") in (None, target) and self.state.get("config") is None
+            if self.in_cluster() == "standby" or first:
+                self.save(running=target, config=config, failed=None)
+            elif self.must_start(units, config, target):
+                self.gate(before, target, config)
             return
         enabled = units[self.unit]["UnitFileState"] == "enabled"
         if enabled != self.bot["enabled"]:
@@ -409,7 +423,7 @@ class Deployer:
         return self.bot["health"]["timeout_seconds"] + 2 * self.bot["stop_seconds"] + 60
 
     def gate(self, before, target, config):
-        if self.host.restart(self.unit, self.seconds()):
+        if self.restart():
             self.did.append("started")
             self.keep_good()
             self.save(running=target, config=config, failed=None)
@@ -423,6 +437,11 @@ class Deployer:
             "%s: release %s did not become healthy within %d s. %s\nLast lines of its journal:\n%s"
             % (self.label, target, self.bot["health"]["timeout_seconds"], outcome, said)
         )
+
+    def restart(self):
+        if self.in_cluster():
+            return cluster.restart(self.host, self.bot, self.unit, self.seconds())
+        return self.host.restart(self.unit, self.seconds())
 
     def good(self):
         return self.paths["state"] + "/good"
@@ -462,7 +481,7 @@ class Deployer:
             return "There is no earlier release to put back, so it was stopped."
         self.host.point(self.paths["current"], "releases/" + earlier)
         self.restore_config()
-        if self.host.restart(self.unit, self.seconds()):
+        if self.restart():
             return "Release %s was put back with its configuration and is healthy." % earlier
         return "Release %s was put back, but IT IS NOT HEALTHY EITHER: look at journalctl -u %s." % (earlier, self.unit)
 

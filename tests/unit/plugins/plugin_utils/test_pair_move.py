@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from ansible_collections.botops.fleet.plugins.plugin_utils import _pair_move
-from ansible_collections.botops.fleet.plugins.plugin_utils._preflight import pair_move
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight import pair_deploy, pair_move
 
 DATABASE = {"lag_seconds": 0.9, "reason": None, "unrestorable_seconds": 0.0, "position": [1, 2]}
 
@@ -159,3 +159,29 @@ def test_ha_status_says_what_to_type():
     said = "\n".join(_pair_move.lines(lost(), ["paper"]))
     assert "NOT STARTED" in said and "failed_node_is_off=a" in said
     assert _pair_move.lines({"a": {"unreachable": True}}, ["paper"]) == []
+
+
+@pytest.mark.parametrize(("change", "sentence", "degraded"), [
+    ({"quorate": False}, "no quorum", False),
+    ({"maintenance": True}, "maintenance mode", False),
+    ({"failures": [FAILED]}, "b is left out for paper-data", False),
+    ({"witness": "disconnected"}, "The witness does not vote", True),
+])
+def test_a_pair_that_is_not_whole_is_not_deployed_to(change, sentence, degraded):
+    views = pair(**change)
+    assert sentence in _pair_move.deploy_refusals(views, ["paper"])[0]
+    assert bool(_pair_move.deploy_refusals(views, ["paper"], "true")) is not degraded
+    assert pair_deploy.check({"views": views, "bots": ["paper"], "accept_degraded": False}) == _pair_move.deploy_refusals(views, ["paper"])
+
+
+def test_a_healthy_pair_and_one_that_does_not_run_yet_are_deployed_to():
+    assert _pair_move.deploy_refusals(pair(), ["paper"]) == []
+    assert _pair_move.deploy_refusals({"a": {"cluster": {"answers": False}}, "b": {"cluster": {"answers": False}}}, ["paper"]) == []
+
+
+def test_a_standby_that_is_lost_or_does_not_restore_stops_a_deployment():
+    views = lost(unclean=False)
+    assert "a is lost" in _pair_move.deploy_refusals(views, ["paper"])[0] and _pair_move.deploy_refusals(views, ["paper"], True) == []
+    views = pair()
+    views["b"]["cluster"]["bots"]["paper"]["replication"]["restorable"]["databases"]["paper.db"]["reason"] = "malformed"
+    assert "cannot be restored (malformed)" in _pair_move.deploy_refusals(views, ["paper"])[0]
