@@ -98,7 +98,7 @@ class Move:
             if seen and self.started(seen):
                 return round(time.monotonic() - began, 1)
             time.sleep(0.2)
-        self.module.fail_json(msg=self.why(seen), seconds=round(time.monotonic() - began, 1))
+        return self.module.fail_json(msg=self.why(seen), seconds=round(time.monotonic() - began, 1))
 
     def why(self, seen):
         if seen is None:

@@ -144,8 +144,9 @@ def refusals(views, cluster, bots, old, new, wanted):
     if not on_off(wanted.get("cleanup")):
         said += ["%s still stands: %s. Take it away and go on with -e cleanup=true." % (each["id"], "a constraint of an earlier move of %s" % each["resource"])
                  for each in cluster["moves"]]
+        banned = [each for each in cluster["failures"] if each["node"] == new and each["banned"]]
         said += ["%s is left out for %s, which failed %s times there%s. When the reason is gone, go on with -e cleanup=true."
-                 % (new, each["resource"], each["count"], each["why"] and " (%s)" % each["why"]) for each in cluster["failures"] if each["node"] == new and each["banned"]]
+                 % (new, each["resource"], each["count"], each["why"] and " (%s)" % each["why"]) for each in banned]
     joined = views[new]["cluster"].get("joined_seconds") if answered(views[new]) else None
     if joined is not None and joined < SETTLED_SECONDS:
         said.append("%s came back %d s ago and is still being caught up with: wait a moment and type the same again." % (new, joined))

@@ -6,7 +6,6 @@ import time
 import urllib.request
 
 
-
 def test_the_bot_trades_on_one_member_behind_the_floating_address(pair):
     active = pair.settle()
     assert [name for name in pair.members if pair.trading(name)] == [active]

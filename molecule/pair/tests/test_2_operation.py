@@ -7,6 +7,7 @@ import time
 
 import faults
 import pair as lab_pair
+
 from conftest import PROJECT
 
 

@@ -95,7 +95,8 @@ def constraints_of_moves(text):
     """`crm_resource --move` leaves a preference that crm_mon does not show."""
     if not text.strip():
         return []
-    return [{"id": each.get("id"), "resource": each.get("rsc")} for each in ET.fromstring(text).iter("rsc_location") if each.get("id", "").startswith("cli-prefer")]
+    found = (each for each in ET.fromstring(text).iter("rsc_location") if each.get("id", "").startswith("cli-prefer"))
+    return [{"id": each.get("id"), "resource": each.get("rsc")} for each in found]
 
 
 def fencing_levels(topology):
