@@ -62,6 +62,10 @@ from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import sta
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import FENCE_TESTS
 
 
+# systemd's SD_MESSAGE_UNIT_STOPPING.
+STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"
+
+
 def read_tests():
     try:
         with open(FENCE_TESTS, encoding="utf-8") as stream:
@@ -92,6 +96,16 @@ def moment(module, unit, name):
     return round(time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + at, 3) if at else None
 
 
+def last_stop(module, unit):
+    """When systemd last began to stop the unit, by its journal: of a unit that is not loaded systemd itself knows nothing any more."""
+    argv = ["journalctl", "--quiet", "--no-pager", "--unit", unit, "MESSAGE_ID=" + STOPPING, "--lines", "1", "--output", "json"]
+    code, out, err = module.run_command(argv)
+    try:
+        return int(json.loads(out)["__REALTIME_TIMESTAMP"]) / 1e6 if code == 0 else None
+    except (ValueError, KeyError):
+        return None
+
+
 def about(module, bot):
     """What this host has of a bot."""
     unit, replication = "bot-%s.service" % bot, None
@@ -103,7 +117,7 @@ def about(module, bot):
     return {
         "release": os.path.basename(os.readlink(current)) if os.path.islink(current) else "",
         "started": moment(module, unit, "ActiveEnter"),
-        "stopped": moment(module, unit, "ActiveExit"),
+        "stopped": last_stop(module, unit),
         "replication": replication,
     }
 

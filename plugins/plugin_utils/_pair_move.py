@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 # What arrives is restored every second or two; a standby that is further behind would start with old data or keep the bot waiting.
-LAG_SECONDS = 5
+LAG_SECONDS = 10
 # A member that has just come back is still being caught up with.
 SETTLED_SECONDS = 10
 SAFE = ("Make sure that it IS off (pull the plug, use the provider's console); a host that still runs would trade beside the other one. "
@@ -39,7 +39,7 @@ def on_off(value):
 def plan(views, bots, wanted):
     """What is to be done: `kind` nothing, move, confirm, wait or refuse; `old`, `new`, `speaker`, and `refusals` or what it `says`.
 
-    `wanted`: to, failed_node_is_off, cleanup, accept_no_witness, accept_diverged, accept_lag_seconds.
+    `wanted`: to, back (to normal: failback.yml), failed_node_is_off, cleanup, accept_no_witness, accept_diverged, accept_lag_seconds.
     """
     speaker = spokesman(views)
     found = {"kind": "refuse", "old": "", "new": "", "speaker": speaker, "refusals": [], "says": ""}
@@ -174,7 +174,8 @@ def of_a_bot(views, bot, old, new, wanted):
         elif entry["lag_seconds"] is None or entry["lag_seconds"] > limit:
             said.append("%s on %s is %s s behind (at most %g). Wait, look at `rsync-ha status %s`, or go on with -e accept_lag_seconds=N." % (
                 name, new, entry["lag_seconds"], limit, bot))
-    if replication.get("diverged") and not on_off(wanted.get("accept_diverged")):
+    # They are aside and in nobody's way; but who goes back to normal should have looked at them.
+    if replication.get("diverged") and on_off(wanted.get("back")) and not on_off(wanted.get("accept_diverged")):
         said.append("%s keeps rows of %s that the other one never had (%s). Compare them with the exchange first, or go on with -e accept_diverged=true." % (
             new, bot, ", ".join(map(str, replication["diverged"]))))
     return said
@@ -254,19 +255,19 @@ def lines(views, bots):
         return []
     cluster, said = views[speaker]["cluster"], []
     for bot, names in runs_on(cluster, bots).items():
-        said.append("bot          %s: %s" % (bot, "on " + ", ".join(names) if names else "NOT STARTED"))
+        said.append("bot        %s: %s" % (bot, "on " + ", ".join(names) if names else "NOT STARTED"))
         for name in views:
             if not answered(views[name]):
                 continue
             about = (views[name]["cluster"].get("bots") or {}).get(bot) or {}
-            said.append("             %s has release %s%s" % (name, about.get("release") or "none", data(about.get("replication"))))
-    said += ["left out     %s of %s: failed %s times%s" % (each["node"], each["resource"], each["count"], each["why"] and " (%s)" % each["why"])
+            said.append("           %s has release %s%s" % (name, about.get("release") or "none", data(about.get("replication"))))
+    said += ["left out   %s of %s: failed %s times%s" % (each["node"], each["resource"], each["count"], each["why"] and " (%s)" % each["why"])
              for each in cluster["failures"] if each["banned"]]
-    said += ["left over    %s" % each["id"] for each in cluster["moves"]]
+    said += ["left over  %s" % each["id"] for each in cluster["moves"]]
     found = plan(views, bots, {})
     if found["kind"] == "move":
-        said.append("to type      playbooks/failover.yml moves %s to %s" % (", ".join(bots), found["new"]))
-    said += ["cannot move  " + sentence for sentence in found["refusals"]]
+        said.append("to type    playbooks/failover.yml moves %s to %s" % (", ".join(bots), found["new"]))
+    said += ["no move    " + sentence for sentence in found["refusals"]]
     return said
 
 

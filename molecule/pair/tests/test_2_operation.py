@@ -38,7 +38,7 @@ def test_ha_status_tells_what_runs_where_and_what_to_type(pair, operator):
 
 def test_check_mode_judges_and_moves_nothing(pair, operator):
     active = pair.settle()
-    done = operator.play("playbooks/failover.yml", "--check")
+    done = operator.play("playbooks/failover.yml", "--check", "-e", "accept_lag_seconds=60")
     assert f"Planned: paper would run on {pair.other(active)}" in said(done)
     assert pair.active() == active
 
@@ -46,7 +46,7 @@ def test_check_mode_judges_and_moves_nothing(pair, operator):
 def test_a_planned_move_loses_nothing(pair, operator):
     active = pair.settle()
     time.sleep(10)  # a member that has just come back is refused
-    printed, found = watched(pair, operator, "playbooks/failover.yml")
+    printed, found = watched(pair, operator, "playbooks/failover.yml", "-e", "accept_lag_seconds=60")
     assert f"paper trades on {pair.other(active)}; " in printed
     assert found["hosts"] == [active, pair.other(active)] and found["double_active_ms"] == 0
     assert found["missing"] == 0 and found["integrity"] == "ok" and found["duplicate_orders_accepted"] == 0
@@ -63,8 +63,8 @@ def test_where_it_is_already_nothing_changes(pair, operator):
 def test_failback_goes_to_the_first_member(pair, operator):
     first = next(iter(pair.members))
     if pair.settle() == first:
-        operator.play("playbooks/failover.yml")
-    printed, found = watched(pair, operator, "playbooks/failback.yml")
+        operator.play("playbooks/failover.yml", "-e", "accept_lag_seconds=60")
+    printed, found = watched(pair, operator, "playbooks/failback.yml", "-e", "accept_lag_seconds=60")
     assert f"paper trades on {first}" in printed and found["hosts"][-1] == first and found["missing"] == 0
 
 
@@ -86,7 +86,7 @@ def test_a_constraint_that_was_left_is_refused_and_cleaned_up(pair, operator):
     pair.run(active, f"crm_resource --move --resource paper --node {active}")
     done = operator.play("playbooks/failover.yml", check=False)
     assert done.returncode != 0 and "cli-prefer-paper still stands" in said(done)
-    printed, found = watched(pair, operator, "playbooks/failover.yml", "-e", "cleanup=true")
+    printed, found = watched(pair, operator, "playbooks/failover.yml", "-e", "cleanup=true", "-e", "accept_lag_seconds=60")
     assert f"paper trades on {pair.other(active)}" in printed and found["missing"] == 0
 
 

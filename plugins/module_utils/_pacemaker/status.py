@@ -132,7 +132,8 @@ def table(status, tests, lag=None):
     if status["waiting_for_operator"]:
         node = status["waiting_for_operator"][0]
         rows.append(["waiting", "for the word that %s is off (failed_node_is_off=%s)" % (node, node)])
-    rows.append(["lag", lag if lag is not None else "not measured"])
+    if lag is not None:
+        rows.append(["lag", lag])
     rows.append(["quorum", "yes" if status["quorate"] else "NO: nothing runs here"])
     rows.append(["witness", status["witness"]])
     how = "automatic" if status["automatic"] else "an operator confirms"
