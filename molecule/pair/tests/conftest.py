@@ -14,6 +14,7 @@ import pytest
 PROJECT = pathlib.Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 sys.path.insert(0, str(PROJECT / "lab"))
 
+import chaos  # noqa: E402
 import pair as lab_pair  # noqa: E402
 
 
@@ -49,12 +50,4 @@ def operator() -> Operator:
 
 @pytest.fixture(scope="session")
 def pair() -> lab_pair.Pair:
-    return lab_pair.Pair(
-        group="molecule-pair",
-        members={"pair-alpha": "10.77.65.11", "pair-beta": "10.77.65.12"},
-        witness=("pair-witness", "10.77.65.13"),
-        exchange="http://10.77.65.20:9000",
-        bot="paper",
-        database="/var/lib/bot-paper/paper.db",
-        address="10.77.65.100",
-    )
+    return chaos.hosts()

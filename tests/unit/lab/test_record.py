@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "lab"))
 
+import chaos  # noqa: E402
 import pair  # noqa: E402
 
 
@@ -44,3 +45,28 @@ def test_known_orders_that_are_sent_again_are_replay_and_no_second_acceptance():
     found = judged([order(0.9, "a", 1), order(6.0, "b", 3)], [order(4.0, "b", 1), order(5.0, "b", 2)])
     assert found["replay_s"] == 2.0 and found["duplicates_refused"] == 2 and found["duplicate_orders_accepted"] == 0
     assert judged([order(0.9, "a", 1), order(2, "b", 1)])["duplicate_orders_accepted"] == 1
+
+
+FOUND = {"active": "a", "hosts": ["a", "b"], "double_active_ms": 0.0, "duplicate_orders_accepted": 0, "integrity": "ok", "missing": 0}
+
+
+@pytest.mark.parametrize(("name", "change", "said"), [
+    ("node-kill", {}, None),
+    ("node-kill", {"missing": 4}, None),
+    ("bot-crash", {"hosts": ["a"]}, None),
+    ("bot-crash", {"hosts": ["a"], "missing": 1}, "1 orders that the exchange accepted are not in the database"),
+    ("bot-crash", {}, "orders came from a → b and not from a"),
+    ("node-kill", {"hosts": ["a", "b", "a"]}, "orders came from a → b → a"),
+    ("node-kill", {"double_active_ms": 12.5}, "two hosts traded for 12.5 ms"),
+    ("node-kill", {"duplicate_orders_accepted": 1}, "1 orders were accepted twice"),
+    ("node-kill", {"integrity": "malformed"}, "the database is damaged"),
+])
+def test_what_a_run_must_not_show(name, change, said):
+    found = chaos.complaints(name, {**FOUND, **change}, "b")
+    assert found == [] if said is None else len(found) == 1 and said in found[0]
+
+
+def test_a_limit_is_held_by_nineteen_of_twenty():
+    assert chaos.p([1.0] * 19 + [9.0], 0.95) == 1.0 and chaos.p([1.0] * 18 + [9.0] * 2, 0.95) == 9.0 and chaos.p([3.0], 0.95) == 3.0
+    runs = [{"fault": "bot-crash", "gap_s": gap} for gap in [0.5] * 18 + [2.5] * 2]
+    assert chaos.late(runs) == ["bot-crash: p95 is 2.50 s, and 2 s is the limit"] and chaos.late(runs[:19]) == []
