@@ -61,7 +61,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import status
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import FENCE_TESTS
 
-
 # systemd's SD_MESSAGE_UNIT_STOPPING.
 STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"
 
