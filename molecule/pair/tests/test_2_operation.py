@@ -83,9 +83,9 @@ def test_a_release_that_differs_is_refused(pair, operator):
 
 def test_a_constraint_that_was_left_is_refused_and_cleaned_up(pair, operator):
     active = pair.settle()
-    pair.run(active, f"crm_resource --move --resource paper --node {active}")
+    pair.run(active, f"crm_resource --ban --resource paper --node {pair.other(active)}")
     done = operator.play("playbooks/failover.yml", check=False)
-    assert done.returncode != 0 and "cli-prefer-paper still stands" in said(done)
+    assert done.returncode != 0 and f"cli-ban-paper-on-{pair.other(active)} still stands" in said(done)
     printed, found = watched(pair, operator, "playbooks/failover.yml", "-e", "cleanup=true", "-e", "accept_lag_seconds=60")
     assert f"paper trades on {pair.other(active)}" in printed and found["missing"] == 0
 
