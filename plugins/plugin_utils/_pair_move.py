@@ -135,6 +135,7 @@ def refusals(views, cluster, bots, old, new, wanted):
         said.append("The cluster has no quorum: nothing may be moved. Look at `corosync-quorumtool`.")
     if cluster["maintenance"]:
         said.append("The cluster is in maintenance mode and moves nothing. When that work is done: `crm_attribute -n maintenance-mode -D` on %s." % new)
+    said += looked_away(cluster)
     if cluster["nodes"][new]["standby"]:
         said.append("%s was put into standby mode, where nothing runs. Type there: `crm_node --name | xargs crm_standby -D -N`." % new)
     if cluster["witness"] != "connected" and not on_off(wanted.get("accept_no_witness")):
@@ -151,6 +152,13 @@ def refusals(views, cluster, bots, old, new, wanted):
     if joined is not None and joined < SETTLED_SECONDS:
         said.append("%s came back %d s ago and is still being caught up with: wait a moment and type the same again." % (new, joined))
     return said + [sentence for bot in bots for sentence in of_a_bot(views, bot, old, new, wanted)]
+
+
+def looked_away(cluster):
+    """Hosts that a deployment left unwatched. Of a whole cluster in maintenance mode somebody else speaks."""
+    away = sorted(name for name, node in cluster["nodes"].items() if node["maintenance"] and not cluster["maintenance"])
+    return ["The cluster looks away from %s, as it does while a release is tried there. When nobody deploys, that was cut off; type on %s: "
+            "crm_attribute --node %s --name maintenance --lifetime reboot --delete" % (name, name, name) for name in away]
 
 
 def of_a_bot(views, bot, old, new, wanted):
@@ -195,6 +203,7 @@ def deploy_refusals(views, bots, accept_degraded=False):
         said.append("The cluster has no quorum: nothing may be restarted. Look at `corosync-quorumtool`.")
     if cluster["maintenance"]:
         said.append("The cluster is in maintenance mode: end that work first, with `crm_attribute -n maintenance-mode -D` on %s." % speaker)
+    said += looked_away(cluster)
     said += ["%s is left out for %s, which failed %s times there. Look at playbooks/ha_status.yml, and type: crm_resource --cleanup on %s." % (
         each["node"], each["resource"], each["count"], speaker) for each in cluster["failures"] if each["banned"]]
     lost = [name for name in views if not (cluster["nodes"].get(name) or {}).get("online")]

@@ -397,7 +397,9 @@ class Deployer:
             if self.in_cluster() == "standby" or first:
                 self.save(running=target, config=config, failed=None)
             elif self.must_start(units, config, target):
-                self.gate(before, target, config)
+                # The gate and the way back are one: in between, the cluster would try the broken release by itself.
+                with cluster.unwatched(self.host, self.label):
+                    self.gate(before, target, config)
             return
         enabled = units[self.unit]["UnitFileState"] == "enabled"
         if enabled != self.bot["enabled"]:
@@ -423,7 +425,7 @@ class Deployer:
         return self.bot["health"]["timeout_seconds"] + 2 * self.bot["stop_seconds"] + 60
 
     def gate(self, before, target, config):
-        if self.restart():
+        if self.host.restart(self.unit, self.seconds()):
             self.did.append("started")
             self.keep_good()
             self.save(running=target, config=config, failed=None)
@@ -437,11 +439,6 @@ class Deployer:
             "%s: release %s did not become healthy within %d s. %s\nLast lines of its journal:\n%s"
             % (self.label, target, self.bot["health"]["timeout_seconds"], outcome, said)
         )
-
-    def restart(self):
-        if self.in_cluster():
-            return cluster.restart(self.host, self.bot, self.unit, self.seconds())
-        return self.host.restart(self.unit, self.seconds())
 
     def good(self):
         return self.paths["state"] + "/good"
@@ -481,7 +478,7 @@ class Deployer:
             return "There is no earlier release to put back, so it was stopped."
         self.host.point(self.paths["current"], "releases/" + earlier)
         self.restore_config()
-        if self.restart():
+        if self.host.restart(self.unit, self.seconds()):
             return "Release %s was put back with its configuration and is healthy." % earlier
         return "Release %s was put back, but IT IS NOT HEALTHY EITHER: look at journalctl -u %s." % (earlier, self.unit)
 

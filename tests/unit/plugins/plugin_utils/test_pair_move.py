@@ -70,6 +70,7 @@ FAILED = {"node": "b", "resource": "paper-data", "count": "3", "banned": True, "
     (changed(("a", "cluster", "witness"), "disconnected"), "The witness does not vote", {"accept_no_witness": "true"}),
     (changed(("a", "cluster", "maintenance"), True), "The cluster is in maintenance mode", None),
     (changed(("a", "cluster", "nodes", "b", "standby"), True), "b was put into standby mode", None),
+    (changed(("a", "cluster", "nodes", "a", "maintenance"), True), "The cluster looks away from a", None),
     (changed(("a", "cluster", "moves"), [{"id": "cli-prefer-paper", "resource": "paper"}]), "cli-prefer-paper still stands", {"cleanup": "true"}),
     (changed(("a", "cluster", "failures"), [FAILED]), r"b is left out for paper-data, which failed 3 times there (no data)", {"cleanup": "yes"}),
     (changed(("b", "cluster", "joined_seconds"), 4), "b came back 4 s ago", None),
