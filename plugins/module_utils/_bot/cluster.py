@@ -48,4 +48,5 @@ def unwatched(host, label):
         for number, handler in earlier.items():
             signal.signal(number, handler)
         if status:
-            raise Refused("%s: THE CLUSTER STILL LOOKS AWAY FROM THIS HOST (%s). Type there: %s --delete" % (label, (err or out).strip(), " ".join(MAINTENANCE)))
+            said = (err or out).strip()
+            raise Refused("%s: THE CLUSTER STILL LOOKS AWAY FROM THIS HOST (%s). Type there: %s --delete" % (label, said, " ".join(MAINTENANCE)))
