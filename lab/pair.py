@@ -158,7 +158,7 @@ class Pair:
             return "nobody has traded"
         standby = json.loads(self.run(self.other(who), f"rsync-ha status {self.bot} --json", check=False) or "[{}]")[0]
         restorable = (standby.get("restorable") or {}).get("databases") or {}
-        if not restorable or any(each["reason"] or each["lag_seconds"] > 5 for each in restorable.values()):
+        if not restorable or any(each["reason"] or each["lag_seconds"] > 30 for each in restorable.values()):
             return f"what arrives on {self.other(who)} does not restore yet: {restorable}"
         time.sleep(0.3)
         return "" if self.exchange.last()[0] > before else "no orders arrive"

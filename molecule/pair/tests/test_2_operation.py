@@ -130,7 +130,7 @@ def links(pair) -> dict[str, str]:
 
 def test_a_release_restarts_the_bot_once_where_it_runs_and_reaches_the_standby(pair, operator, tmp_path):
     active, before = pair.settle(), links(pair)
-    options = ("-e", "bot=paper", "-e", f"paper_bot={release(tmp_path, 'next', 'NEXT = 1')}")
+    options = ("-e", "bot=paper", "-e", f"paper_bot={release(tmp_path, 'next', f'NEXT = {time.time()}')}")
     printed, found = watched(pair, operator, "playbooks/deploy.yml", *options)
     after = links(pair)
     assert len(set(after.values())) == 1 and after[active] != before[active], printed

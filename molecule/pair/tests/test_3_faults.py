@@ -8,7 +8,6 @@ import chaos
 import faults
 import pytest
 
-
 # Seconds without an order. Where others want the processors, too, everything takes longer: what is asserted here leaves room for that, and above
 # BUSY it says nothing about seconds. `make chaos` asserts the figures.
 BUSY = 3 * os.cpu_count()
