@@ -72,7 +72,7 @@ class Fleet:
 
     def run(self, playbook, *more, fails=False):
         self.cloud.log.clear()
-        argv = self.argv("ansible-playbook", str(ROOT / f"playbooks/{playbook}.yml"), *more)
+        argv = self.argv("ansible-playbook", str(ROOT / "playbooks" / f"{playbook}.yml"), *more)
         done = subprocess.run(argv, text=True, capture_output=True, env=self.environment(), cwd=self.directory, check=False)
         said = done.stdout + done.stderr
         assert (done.returncode != 0) == fails, said[-6000:]
@@ -157,7 +157,7 @@ def test_over_budget_nothing_is_created(fleet):
     ("change", "sentence"),
     [
         ({"region": "nyc9"}, "fleet_digitalocean.region: 'nyc9' is none of the vendor's; it has ams3"),
-        ({"hosts": [{"name": "a", "size": "s-1vcpu-1g", "roles": ["web"]}]}, "'s-1vcpu-1g' is none of the vendor's; did you mean s-1vcpu-1gb"),
+        ({"hosts": [{"name": "web", "size": "s-1vcpu-1g", "roles": ["web"]}]}, "'s-1vcpu-1g' is none of the vendor's; did you mean s-1vcpu-1gb"),
         ({"region": "blr1", "hosts": [{"name": "web", "size": "s-1vcpu-512mb-10gb", "roles": ["web"]}]}, "s-1vcpu-512mb-10gb is not sold in blr1"),
     ],
     ids=["region", "size", "size-not-in-region"],
