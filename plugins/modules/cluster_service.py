@@ -103,12 +103,14 @@ from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import cor
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import COROSYNC_CONF
 from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
+DEVICE_READ = "/run/botops-qdevice"
 # A witness that starts counts the members within its first heartbeats.
 WITNESS_SECONDS = 30
 QDEVICE = "/etc/corosync/qdevice/"
 
 
 class Member:
+    wanted = {}  # corosync.conf
     stale = False  # a unit's file is newer than what systemd has read
 
     def __init__(self, module):
@@ -235,7 +237,19 @@ class Member:
         """
         said = self.command("systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", unit, ok=False) or "0"
         started = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + int(said.strip() or 0) / 1e6
-        return os.stat(COROSYNC_CONF).st_mtime > started
+        if os.stat(COROSYNC_CONF).st_mtime <= started:
+            return False
+        # Newer by another setting than those that the daemon reads is not outdated.
+        try:
+            with open(DEVICE_READ, encoding="utf-8") as stream:
+                return stream.read() != corosync.device_settings(self.wanted)
+        except OSError:
+            return True
+
+    def remember_device(self):
+        """What corosync-qdevice has read. Gone with the next boot, and then the daemon is younger than the file."""
+        with open(DEVICE_READ, "w", encoding="utf-8") as stream:
+            stream.write(corosync.device_settings(self.wanted))
 
     def votes(self):
         """What corosync itself counts, not whether a connection is there: `0  1  Qdevice`, and `A,V` where the vote is alive and cast."""
@@ -276,7 +290,7 @@ def converge(module):
             module.exit_json(changed=True, actions=["%s starts" % name for name in names], differences=[])
         module.fail_json(msg="corosync is not installed on this host.")
     with open(COROSYNC_CONF, encoding="utf-8") as stream:
-        wanted = corosync.parse(stream.read())
+        wanted = member.wanted = corosync.parse(stream.read())
     units = member.units(*names)
     if member.stale:
         member.act("systemd reads its units again", "systemctl", "daemon-reload")
@@ -311,6 +325,8 @@ def converge(module):
     if p["maintenance"] is not None and (units["pacemaker"][0] or not module.check_mode):
         member.maintenance(p["maintenance"])
     if not module.check_mode:
+        if p["qdevice"]:
+            member.remember_device()
         note.clear()
     module.exit_json(changed=bool(member.actions), actions=member.actions, differences=keys)
 

@@ -65,6 +65,11 @@ def needs_restart(keys):
     return [key for key in keys if RESTART.match(key)]
 
 
+def device_settings(wanted):
+    """Of corosync.conf, as parsed, what corosync-qdevice reads, and only when it starts."""
+    return "".join("%s=%s\n" % (key, wanted[key]) for key in sorted(wanted) if key.startswith("quorum.device."))
+
+
 def witness_votes(said):
     """Whether `corosync-quorumtool -s` counts the witness's vote for this member.
 

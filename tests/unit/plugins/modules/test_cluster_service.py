@@ -61,6 +61,7 @@ def apply(monkeypatch, tmp_path):
     conf = tmp_path / "corosync.conf"
     conf.write_text(CONF)
     monkeypatch.setattr(cluster_service, "COROSYNC_CONF", str(conf))
+    monkeypatch.setattr(cluster_service, "DEVICE_READ", str(tmp_path / "read"))
     monkeypatch.setattr(basic.AnsibleModule, "get_bin_path", lambda *_args, **_kwargs: "/usr/bin/x")
     monkeypatch.setattr(basic.AnsibleModule, "log", lambda *_args, **_kwargs: None)
 
@@ -127,6 +128,10 @@ def test_a_device_that_was_started_before_its_configuration_restarts(apply):
     host = Host(device_started=-60)
     apply(host)
     assert host.did == ["systemctl restart corosync-qdevice.service"]
+    # Now it is known what it has read: a file that is newer by another setting is no reason.
+    host = Host(device_started=-60)
+    apply(host)
+    assert host.did == []
 
 
 def test_a_witness_that_does_not_vote_fails_the_run(apply, monkeypatch):
