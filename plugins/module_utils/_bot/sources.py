@@ -12,6 +12,7 @@ import re
 import shutil
 import tempfile
 
+from ansible_collections.botops.fleet.plugins.module_utils._bot.compose import image_tag
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused, Unreachable
 
 FULL_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -188,10 +189,6 @@ class Image:
 
 
 KINDS = {"git": Git, "archive": Archive, "image": Image}
-
-
-def image_tag(bot, release):
-    return "%s:%s" % (bot["label"], release)
 
 
 def unpack(host, archive, target, strip):

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import json
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ansible_collections.botops.fleet.plugins.plugin_utils._sandbox import SANDBOX, SANDBOX_MINUS
 
 STATE_ROOT = "/var/lib/botops/bot_app"
 HELPER = "/usr/local/lib/botops/bot-helper"
+COMPOSE = "/usr/local/lib/botops/bot-compose"
 
 DEFAULTS = {
     "mode": "systemd",
@@ -80,6 +83,12 @@ def specify(bot, settings):
     }
     spec["read_write_paths"] = [paths["data"], paths["logs"]] + list(bot.get("read_write_paths") or [])
     spec["ports"] = list(bot.get("ports") or [])
+    for key in ("shared", "profiles", "allow"):
+        spec[key] = list(bot.get(key) or [])
+    spec["shared"] = [path.rstrip("/") for path in spec["shared"]]
+    # What the operator says of a limit goes before what a compose file says, and that before the default.
+    spec["limits_given"] = [key for key in ("memory_mb", "cpus") if bot.get(key) is not None]
+    spec["services"] = {service: in_service(given or {}) for service, given in (bot.get("services") or {}).items()}
     spec["sandbox_exceptions"] = list(bot.get("sandbox_exceptions") or [])
     retention = bot.get("retention")
     spec["retention"] = default_retention(paths) if retention is None else list(retention)
@@ -101,6 +110,17 @@ def specify(bot, settings):
     return spec
 
 
+def in_service(given):
+    """One of the other services of a compose file."""
+    coerce = {"memory_mb": int, "cpus": float, "enabled": boolean}
+    return {
+        **{key: make(given[key]) for key, make in coerce.items() if given.get(key) is not None},
+        "ports": list(given.get("ports") or []),
+        "env": {key: text(value) for key, value in (given.get("env") or {}).items()},
+        "secrets": {key: text(value) for key, value in (given.get("secrets") or {}).items()},
+    }
+
+
 def text(value):
     """YAML's true is the word true, and nothing is nothing."""
     if isinstance(value, bool):
@@ -116,6 +136,8 @@ def environment(spec, env, host):
         "BOT_DATA_DIR": spec["paths"]["data"],
         "BOT_LOG_DIR": spec["paths"]["logs"],
         "PYTHONUNBUFFERED": "1",
+        # The account's own is its releases', which it cannot write to.
+        "HOME": spec["paths"]["data"],
     }
     told.update({key: text(value) for key, value in env.items()})
     told["TRADING_MODE"] = spec["trading_mode"]
@@ -127,6 +149,11 @@ def public(spec):
     clean = {key: value for key, value in spec.items() if key != "secrets"}
     clean["source"] = dict(spec["source"], deploy_key="", has_deploy_key=bool(spec["source"]["deploy_key"]))
     clean["secret_names"] = sorted(spec["secrets"])
+    clean["services"] = {
+        name: {**{key: value for key, value in service.items() if key != "secrets"}, "secret_names": sorted(service["secrets"]),
+               "empty_secrets": sorted(key for key, value in service["secrets"].items() if not value)}
+        for name, service in spec["services"].items()
+    }  # fmt: skip
     clean["empty_secrets"] = sorted(key for key, value in spec["secrets"].items() if not value)
     return clean
 
@@ -145,9 +172,35 @@ def quote_environment(values):
     return "".join(lines)
 
 
+def quote_dotenv(values):
+    """Compose's .env syntax: in double quotes, where a backslash and a dollar are special."""
+    lines = []
+    for key in sorted(values):
+        value = values[key]
+        for special, escaped in (("\\", "\\\\"), ('"', '\\"'), ("$", "\\$"), ("\n", "\\n"), ("\r", "\\r")):
+            value = value.replace(special, escaped)
+        lines.append('%s="%s"\n' % (key, value))
+    return "".join(lines)
+
+
+def filling(spec):
+    """What `${X}` of a compose file may be: the bot's own variables, and those of one service that no other gives another value."""
+    found, unclear = {}, set()
+    for service in spec["services"].values():
+        for key, value in {**service["env"], **service["secrets"]}.items():
+            if found.setdefault(key, value) != value:
+                unclear.add(key)
+    return {**{key: value for key, value in found.items() if key not in unclear}, **spec["env"], **spec["secrets"]}
+
+
 def helper_settings(spec):
     health = spec["health"]
+    compose = {
+        "file": spec["compose_file"], "service": spec["service"], "profiles": spec["profiles"], "stop_seconds": spec["stop_seconds"],
+        "env_file": spec["paths"]["etc"] + "/compose.env", "override": spec["paths"]["etc"] + "/compose.override.yml",
+    }  # fmt: skip
     return {
+        **({"compose": compose} if spec["mode"] == "compose" else {}),
         "name": spec["name"],
         "unit": spec["unit"],
         "health": health,
@@ -159,38 +212,44 @@ def helper_settings(spec):
 
 
 def compose_override(spec):
-    """Laid over the release's own compose file: identity, limits, environment, and no life of its own.
+    """Laid over the release's own compose file: identity, environment, and no life of its own. Limits, ports, mounts and powers
+    depend on that file and are in the release's overlay; a change to what they follow is a change to this file.
 
     Values are literal: compose would take a dollar for a variable, so it is doubled.
     """
-    environment = dict(spec["env"], **spec["secrets"])
-    service = {
+
+    def literal(values):
+        return {key: str(values[key]).replace("$", "$$") for key in sorted(values)}
+
+    services = {
+        name: {"environment": literal({**service["env"], **service["secrets"]})}
+        for name, service in spec["services"].items()
+        if (service["env"] or service["secrets"]) and service.get("enabled", True)
+    }
+    services[spec["service"]] = {
         "user": "${BOT_UID}:${BOT_GID}",
         "restart": "no",
-        "environment": {key: str(environment[key]).replace("$", "$$") for key in sorted(environment)},
+        "environment": literal({**spec["env"], **spec["secrets"]}),
         "volumes": ["%s:%s" % (path, path) for path in spec["read_write_paths"]],
-        "mem_limit": "%dm" % spec["memory_mb"],
-        "cpus": spec["cpus"],
-        "pids_limit": 512,
         "stop_grace_period": "%ds" % spec["stop_seconds"],
         "logging": {"driver": "json-file", "options": {"max-size": "%dm" % spec["logs"]["max_mb"], "max-file": "3"}},
     }
-    if spec["ports"]:
-        service["ports"] = spec["ports"]
     if spec["command"]:
-        service["command"] = spec["command"]
-    return {"services": {spec["service"]: service}}
+        services[spec["service"]]["command"] = spec["command"]
+    follows = {key: spec[key] for key in ("ports", "allow", "shared", "profiles", "limits_given", "memory_mb", "cpus")}
+    follows["services"] = {name: {key: value for key, value in service.items() if key not in ("env", "secrets")} for name, service in spec["services"].items()}
+    return {"services": services, "x-botops": follows}
 
 
 def files(spec):
     """Everything that is written for a bot apart from its releases, as file_set wants it."""
     etc, label, group = spec["paths"]["etc"], spec["label"], spec["user"]
-    shown = {key: value for key, value in spec.items() if key not in ("secrets", "env", "config_paths")}
+    shown = {key: value for key, value in spec.items() if key not in ("secrets", "env", "services", "config_paths")}
     shown["secret_names"] = sorted(spec["secrets"])
     shown["source"] = dict(spec["source"], deploy_key="")
     shown["sandbox"] = sandbox(spec)
     shown["exec_start"] = exec_start(spec)
-    shown["helper"] = HELPER
+    shown["helper"], shown["compose"] = HELPER, COMPOSE
     units = "/etc/systemd/system/"
     entries = [
         {
@@ -202,6 +261,7 @@ def files(spec):
     if spec["mode"] == "compose":
         override = json.dumps(compose_override(spec), indent=2, sort_keys=True) + "\n"
         entries.append(dict(secret, path=etc + "/compose.override.yml", secret_content=override))
+        entries.append(dict(secret, path=etc + "/compose.env", secret_content=quote_dotenv(filling(spec))))
     else:
         entries.append(dict(secret, path=etc + "/env", content=quote_environment(spec["env"])))
         if spec["secrets_via"] == "credentials":

@@ -9,6 +9,7 @@ import re
 import urllib.parse
 
 from ansible_collections.botops.fleet.plugins.plugin_utils._bot.spec import HEALTH, SANDBOX, public, specify
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._typed import typed
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,26}\Z")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
@@ -23,7 +24,15 @@ SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt
 DATABASES = ("x.db", "x.sqlite", "x.sqlite3", "x.db-wal", "x.db-shm")
 
 # Texts that may hold line breaks: they are quoted where they are written, or are keys of SSH.
-MULTILINE = ("bot_app_bots.env", "bot_app_bots.secrets", "bot_app_bots.source.deploy_key", "bot_app_bots.source.known_hosts")
+MULTILINE = ("bot_app_bots.env", "bot_app_bots.secrets", "bot_app_bots.services", "bot_app_bots.source.deploy_key", "bot_app_bots.source.known_hosts")
+# An entry of `services`, which no argument specification can describe: its keys are the names of the compose file.
+SERVICE = {
+    "env": {"type": "dict"}, "secrets": {"type": "dict", "no_log": True}, "memory_mb": {"type": "int"}, "cpus": {"type": "float"},
+    "ports": {"type": "list", "elements": "str"}, "enabled": {"type": "bool"},
+}  # fmt: skip
+IN_COMPOSE = ("services", "profiles", "allow")
+# A word of `allow`: a path, a capability, or KIND:VALUE as a refusal prints it.
+POWER = re.compile(r"(privileged|/\S*|[A-Z][A-Z_]+|[a-z][a-z_-]*:\S+)\Z")
 # What else belongs to bot-NAME, as a unit or a project of compose: bot-NAME-health.service is not the unit of a bot NAME-health.
 OF_EACH = ("health", "retention", "task")
 # Set by the role itself, with what to use instead.
@@ -44,15 +53,24 @@ def listens(values):
         url = (bot.get("health") or {}).get("url", HEALTH["url"])
         if urllib.parse.urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
             found.append(("bot_app_bots[%d].health.url" % index, "127.0.0.1", _port(url)))
-        for number, published in enumerate(bot.get("ports") or []):
-            match = PORT.match(published)
-            if match:
-                found.append(("bot_app_bots[%d].ports[%d]" % (index, number), (match.group("address") or "").strip("[]"), int(match.group("host"))))
+        published = {"": bot.get("ports"), **{".services." + name: (given or {}).get("ports") for name, given in (bot.get("services") or {}).items()}}
+        for where, ports in published.items():
+            for number, port in enumerate(ports or []):
+                match = PORT.match(port)
+                if match:
+                    address = (match.group("address") or "").strip("[]")
+                    found.append(("bot_app_bots[%d]%s.ports[%d]" % (index, where, number), address, int(match.group("host"))))
     return found
 
 
 def check(values):
     given = {key[len("bot_app_"):]: value for key, value in values.items()}
+    said = [
+        "bot_app_bots[%d] (%s): services.%s.%s" % (index, bot["name"], name, sentence)
+        for index, bot in enumerate(given["bots"]) for name, service in (bot.get("services") or {}).items() for sentence in _service(service)
+    ]  # fmt: skip
+    if said:
+        return said
     bots = [public(specify(bot, given)) for bot in given["bots"]]
     values = {**given, "all": bots, "names": [bot["name"] for bot in bots]}
     values["specs"] = [bot for bot in bots if given["only"] in ("", bot["name"])]
@@ -62,6 +80,13 @@ def check(values):
         for part in (_identity, _program, _source, _health, _environment, _limits, _paths):
             said += ["%s: %s" % (where, sentence) for sentence in part(bot, values)]
     return said
+
+
+def _service(given):
+    if not isinstance(given, dict):
+        return ["must hold keys with values; write them as {key: value}"]
+    unknown = ["%s: unknown key; known are %s" % (key, ", ".join(sorted(SERVICE))) for key in given if key not in SERVICE]
+    return unknown or typed(SERVICE, given, ("env", "secrets"))[1]
 
 
 def _run_wide(values):
@@ -119,6 +144,9 @@ def _program(bot, _values):
             yield "give either module (python -m …) or command."
         if bot["module"] and not re.match(r"[A-Za-z_][\w.]*\Z", bot["module"]):
             yield "module is %r: give a Python module's dotted name." % bot["module"]
+        for key in IN_COMPOSE:
+            if bot[key]:
+                yield "%s is for mode compose; a bot of mode systemd is one program." % key
         if bot["ports"]:
             yield "ports is for mode compose; in mode systemd the bot listens where its env says."
         if bot["source"]["type"] == "image":
@@ -133,8 +161,9 @@ def _program(bot, _values):
             yield "module is for mode systemd; a container runs what its image or `command` says."
         if bot["secrets_via"] == "credentials":
             yield "secrets_via credentials needs mode systemd; compose hands secrets over as environment."
-        for port in bot["ports"]:
+        for port in bot["ports"] + [port for service in bot["services"].values() for port in service["ports"]]:
             yield from _published(port)
+        yield from _services(bot)
     for key in ("compose_file", "requirements"):
         if bot[key].startswith("/") or ".." in bot[key].split("/"):
             yield "%s is %r: give a path inside the release." % (key, bot[key])
@@ -142,6 +171,26 @@ def _program(bot, _values):
             yield "%s is %r: give a path without white space and quotes." % (key, bot[key])
     if not re.match(r"[A-Za-z0-9][\w.-]*\Z", bot["service"]):
         yield "service is %r: give the name of a service in the compose file." % bot["service"]
+
+
+def _services(bot):
+    own = bot["services"].get(bot["service"])
+    if own is not None:
+        yield "services has %s, which is the bot's own service; write its env, secrets and limits beside `service`." % bot["service"]
+    for name, service in bot["services"].items():
+        if not re.match(r"[A-Za-z0-9][\w.-]*\Z", name):
+            yield "services has %r: give the name of a service in the compose file." % name
+        yield from _variables(service["env"], service["secret_names"], service["empty_secrets"], "services.%s." % name)
+        if service.get("memory_mb", 8) < 8:
+            yield "services.%s.memory_mb is %s: give 8 or more." % (name, service["memory_mb"])
+        if not 0.01 <= service.get("cpus", 1) <= 256:
+            yield "services.%s.cpus is %s: give a number of processors from 0.01 to 256, such as 0.5." % (name, service["cpus"])
+    for name in bot["profiles"]:
+        if not re.match(r"[A-Za-z0-9][\w.-]*\Z", name):
+            yield "profiles has %r: give the name of a profile in the compose file." % name
+    for power in bot["allow"]:
+        if not POWER.match(power) or power == "/":
+            yield "allow has %r: write the word that a refusal printed, such as NET_ADMIN, /dev/net/tun or network:host." % power
 
 
 def _published(port):
@@ -210,23 +259,27 @@ def _health(bot, _values):
 
 
 def _environment(bot, _values):
-    for name in sorted(set(bot["env"]) | set(bot["secret_names"])):
-        if not VARIABLE.match(name):
-            yield "env or secrets has %r: a variable's name is letters, digits and _." % name
     for name, instead in TOLD.items():
         for where in ("env", "secrets"):
             if name in bot["given_" + where]:
                 yield "%s sets %s; the role sets it itself: %s." % (where, name, instead)
-    for name in sorted(set(bot["env"]) - set(TOLD)):
-        if name in bot["secret_names"]:
-            yield "%s is in env and in secrets; keep it in secrets." % name
-        elif SECRET_NAME.search(name) and bot["env"][name]:
-            yield "env.%s looks like a secret; put it under secrets." % name
-    for name in bot["empty_secrets"]:
-        yield "secrets.%s is empty; look at the vault it should come from." % name
+    yield from _variables({key: value for key, value in bot["env"].items() if key not in TOLD}, bot["secret_names"], bot["empty_secrets"], "")
     for name, value in sorted(bot["env"].items()):
         if "\0" in value or (bot["mode"] == "compose" and "\r" in value):
             yield "env.%s holds a control character." % name
+
+
+def _variables(env, secret_names, empty_secrets, where):
+    for name in sorted({*env, *secret_names}):
+        if not VARIABLE.match(name):
+            yield "%senv or secrets has %r: a variable's name is letters, digits and _." % (where, name)
+    for name in sorted(env):
+        if name in secret_names:
+            yield "%s%s is in env and in secrets; keep it in secrets." % (where, name)
+        elif SECRET_NAME.search(name) and env[name]:
+            yield "%senv.%s looks like a secret; put it under secrets." % (where, name)
+    for name in empty_secrets:
+        yield "%ssecrets.%s is empty; look at the vault it should come from." % (where, name)
 
 
 def _limits(bot, _values):
@@ -241,6 +294,9 @@ def _limits(bot, _values):
 
 
 def _paths(bot, _values):
+    for path in bot["shared"]:
+        if path.startswith("/") or not path or {".", "..", ".botops", ".venv"} & set(path.split("/")) or not ONE_WORD.match(path):
+            yield "shared has %r: give a path inside the release, such as data." % path
     for path in bot["read_write_paths"]:
         if not ONE_WORD.match(path):
             yield "read_write_paths has %r: give a path without white space and quotes." % path

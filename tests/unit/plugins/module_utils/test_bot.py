@@ -50,7 +50,7 @@ def test_compose_takes_no_dollar_for_a_variable():
     bot = full(mode="compose", module="", secrets={"KEY": "a$b${C}"}, ports=["127.0.0.1:1:2"], memory_mb=64)
     service = spec.compose_override(bot)["services"]["bot"]
     assert service["environment"]["KEY"] == "a$$b$${C}"
-    assert (service["restart"], service["mem_limit"], service["ports"]) == ("no", "64m", ["127.0.0.1:1:2"])
+    assert service["restart"] == "no" and "ports" not in service
 
 
 @pytest.mark.parametrize(
