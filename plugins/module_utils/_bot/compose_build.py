@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import time
 
 from ansible_collections.botops.fleet.plugins.module_utils._bot.compose import Overlay, dependencies, image_tag, inside
@@ -204,7 +203,7 @@ class Compose:
                     return status, out, err
                 self.wait(needed)
             words = ["run", "--rm", "--no-deps", "--no-TTY", "--volume", "%s:%s" % (self.paths["backups"], self.paths["backups"])]
-            return self.host.run(self.compose(target, words + [self.bot["service"]] + shlex.split(command)))
+            return self.host.run(self.compose(target, words + [self.bot["service"]] + command))
         finally:
             if alone:
                 self.leave()

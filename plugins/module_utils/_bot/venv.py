@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused
+
+APT = ["apt-get", "--quiet", "--assume-yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"]
+QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
 class Venv:
@@ -20,10 +22,34 @@ class Venv:
         self.warnings = []
 
     def demand(self):
-        if self.bot["python"] != "python3" and not self.host.has(self.bot["python"]):
-            raise Refused("%s: %s is not installed on this host; install it or use python3." % (self.label, self.bot["python"]))
+        if self.bot["python"] != "python3" and not self.bot["packages"] and not self.host.has(self.bot["python"]):
+            raise Refused(
+                "%s: %s is not installed on this host, and no Python is built here: use python3, name a Debian package of it in `packages`, or"
+                " deploy the bot in mode compose with an image that has it." % (self.label, self.bot["python"])
+            )
 
     def build(self, target):
+        """With the packages that only a build needs, which are gone afterwards: no compiler stays for whoever breaks in."""
+        added = self.add_packages()
+        try:
+            self.make(target)
+        finally:
+            if added:
+                self.host.must("%s: removing the build's packages" % self.label, APT + ["purge"] + added, env=QUIET)
+
+    def add_packages(self):
+        """Those that were not there before, with all that came with them."""
+        if not self.bot["build_packages"]:
+            return []
+        before = self.installed()
+        self.host.must("%s: installing the build's packages" % self.label, APT + ["install"] + self.bot["build_packages"], env=QUIET)
+        return sorted(self.installed() - before)
+
+    def installed(self):
+        out = self.host.must("dpkg-query", ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}${binary:Package}\n"])
+        return {line[3:].strip() for line in out.splitlines() if line.startswith("ii")}
+
+    def make(self, target):
         """As the bot's user: what a package's build step may do is then no more than what the bot may do."""
         user = self.bot["user"]
         cache = target + "/.botops/home"
@@ -31,7 +57,7 @@ class Venv:
         self.host.must("chown", ["chown", "-R", "%s:%s" % (user, user), target])
 
         def step(what, words, **env):
-            env = dict({"HOME": cache, "PATH": "%s/.venv/bin:/usr/local/bin:/usr/bin:/bin" % target}, **env)
+            env = dict({"HOME": cache, "PATH": "%s/.venv/bin:%s/node_modules/.bin:/usr/local/bin:/usr/bin:/bin" % (target, target)}, **env)
             self.host.must("%s: %s" % (self.label, what), self.host.as_user(user, words, target, env))
 
         requirements = os.path.join(target, self.bot["requirements"]) if self.bot["requirements"] else ""
@@ -44,7 +70,7 @@ class Venv:
                 words.append("--require-hashes")
             step("installing the requirements", words + ["--requirement", self.bot["requirements"]])
         if self.bot["build_command"]:
-            step("the build command", shlex.split(self.bot["build_command"]))
+            step("the build command", self.bot["build_command"])
         shutil.rmtree(cache)
 
     def lay(self, target):
@@ -63,9 +89,10 @@ class Venv:
         argv = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe"]
         for setting in settings:
             argv += ["--property", setting]
-        words = shlex.split(command)
+        words = list(command)
         if not words[0].startswith("/"):
-            words[0] = os.path.join(target, words[0] if "/" in words[0] else ".venv/bin/" + words[0])
+            here = os.path.join(target, words[0] if "/" in words[0] else ".venv/bin/" + words[0])
+            words = [here] + words[1:] if os.path.exists(here) or "/" in words[0] else ["/usr/bin/env"] + words
         return self.host.run(argv + words)
 
     def forget(self, release):

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -28,7 +30,7 @@ DEFAULTS = {
     "secrets_via": "environment",
     "memory_mb": 512,
     "cpus": 1.0,
-    "restart_seconds": 5,
+    "restart_seconds": 2,
     "stop_seconds": 20,
     "log_rotation": "copytruncate",
     "state": "started",
@@ -38,9 +40,14 @@ SOURCE = {
     "type": "", "url": "", "path": "", "version": "", "checksum": "", "deploy_key": "", "known_hosts": "", "image": "",
     "strip_components": 0,
 }  # fmt: skip
+HEALTH_URL = "http://127.0.0.1:8080/health"
+# A bot that does not answer is replaced within 20 s: 4 until the next probe, three of 3, 2 of pause, and its own start.
 HEALTH = {
-    "url": "http://127.0.0.1:8080/health", "timeout_seconds": 60, "interval_seconds": 15, "failures": 3, "probe_seconds": 5,
+    "url": "", "tcp": "", "command": [], "file_age": {}, "timeout_seconds": 60, "interval_seconds": 4, "failures": 3, "probe_seconds": 3,
+    "unwell_seconds": 60,
 }  # fmt: skip
+COMMANDS = ("build_command", "migrate_command", "backup_command")
+HEALTH_KINDS = ("url", "tcp", "command", "file_age")
 LOGS = {"keep_days": 30, "max_mb": 100, "burst": 2000}
 
 
@@ -69,7 +76,10 @@ def specify(bot, settings):
         source["templated"] = "{version}" in source["url"] + source["path"]
         for key in ("url", "path"):
             source[key] = source[key].replace("{version}", source["version"])
-    spec["health"] = dict(HEALTH, **(bot.get("health") or {}))
+    spec["health"] = health = dict(HEALTH, **(bot.get("health") or {}))
+    if not any(health[kind] for kind in HEALTH_KINDS):
+        health["url"] = HEALTH_URL
+    health["command"] = words(health["command"])
     spec["logs"] = dict(LOGS, **(bot.get("logs") or {}))
     spec["paths"] = paths = {
         "etc": "/etc/" + label,
@@ -81,9 +91,16 @@ def specify(bot, settings):
         "current": "/opt/%s/current" % label,
         "state": "%s/%s" % (STATE_ROOT, name),
     }
+    if health["file_age"]:
+        health["file_age"] = dict(health["file_age"], path=os.path.join(paths["data"], health["file_age"].get("path") or ""))
+    spec["one_line"] = {key: spec[key] for key in COMMANDS if isinstance(spec[key], str) and spec[key]}
+    if isinstance((bot.get("health") or {}).get("command"), str):
+        spec["one_line"]["health.command"] = bot["health"]["command"]
+    for key in COMMANDS:
+        spec[key] = words(spec[key])
     spec["read_write_paths"] = [paths["data"], paths["logs"]] + list(bot.get("read_write_paths") or [])
     spec["ports"] = list(bot.get("ports") or [])
-    for key in ("shared", "profiles", "allow"):
+    for key in ("shared", "profiles", "allow", "packages", "build_packages"):
         spec[key] = list(bot.get(key) or [])
     spec["shared"] = [path.rstrip("/") for path in spec["shared"]]
     # What the operator says of a limit goes before what a compose file says, and that before the default.
@@ -108,6 +125,16 @@ def specify(bot, settings):
         path for path in spec["config_paths"] if path.startswith(paths["etc"]) and not path.endswith("/bot.json")
     ] + ["/etc/systemd/system/" + spec["unit"]]
     return spec
+
+
+def words(command):
+    """One line, taken apart at its quotes and blanks as a shell would, but by no shell; or a list as it is."""
+    if not isinstance(command, str):
+        return [text(word) for word in command or []]
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quote that is never closed; the checks say so
+        return [command]
 
 
 def in_service(given):
@@ -200,7 +227,7 @@ def helper_settings(spec):
         "env_file": spec["paths"]["etc"] + "/compose.env", "override": spec["paths"]["etc"] + "/compose.override.yml",
     }  # fmt: skip
     return {
-        **({"compose": compose} if spec["mode"] == "compose" else {}),
+        **({"compose": compose} if spec["mode"] == "compose" else {"run_as": run_as(spec)}),
         "name": spec["name"],
         "unit": spec["unit"],
         "health": health,
@@ -248,7 +275,8 @@ def files(spec):
     shown["secret_names"] = sorted(spec["secrets"])
     shown["source"] = dict(spec["source"], deploy_key="")
     shown["sandbox"] = sandbox(spec)
-    shown["exec_start"] = exec_start(spec)
+    if spec["mode"] == "systemd":
+        shown["exec_start"], shown["search_path"] = exec_start(spec), search_path(spec)
     shown["helper"], shown["compose"] = HELPER, COMPOSE
     units = "/etc/systemd/system/"
     entries = [
@@ -283,14 +311,42 @@ def files(spec):
 
 
 def exec_start(spec):
-    """The command line of systemd mode. A bare name is the virtualenv's, a relative path the release's."""
+    """The command line of systemd mode. A bare name is looked for along the unit's PATH, a relative path is the release's."""
     current = spec["paths"]["current"]
     if spec["module"]:
         return "%s/.venv/bin/python -m %s" % (current, spec["module"])
-    program, _unused, rest = spec["command"].partition(" ")
+    if isinstance(spec["command"], str):
+        program, _unused, rest = spec["command"].partition(" ")
+    else:
+        program, rest = text(spec["command"][0]), " ".join(quote_word(text(word)) for word in spec["command"][1:])
     if not program.startswith("/"):
-        program = "%s/%s" % (current, program) if "/" in program else "%s/.venv/bin/%s" % (current, program)
+        program = "%s/%s" % (current, program) if "/" in program else "/usr/bin/env " + program
     return (program + " " + rest).strip()
+
+
+def quote_word(word):
+    """As one word of ExecStart, with nothing in it replaced."""
+    for special, escaped in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
+        word = word.replace(special, escaped)
+    return '"%s"' % word
+
+
+def search_path(spec):
+    """Where a bot's programs are looked for: its virtualenv's and its packages' first."""
+    current = spec["paths"]["current"]
+    return ":".join([current + "/.venv/bin", current + "/node_modules/.bin", "/usr/local/bin", "/usr/bin", "/bin"])
+
+
+def run_as(spec):
+    """What systemd-run needs to run a command as the bot, with its environment."""
+    etc, user = spec["paths"]["etc"], spec["user"]
+    settings = ["User=" + user, "Group=" + user, "WorkingDirectory=" + spec["paths"]["current"], "EnvironmentFile=%s/env" % etc,
+                "Environment=PATH=" + search_path(spec), "NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes"]  # fmt: skip
+    if spec["secrets_via"] == "credentials":
+        settings += ["LoadCredential=%s:%s/credentials/%s" % (name, etc, name) for name in sorted(spec["secrets"])]
+    else:
+        settings.append("EnvironmentFile=%s/secrets.env" % etc)
+    return [argument for setting in settings for argument in ("--property", setting)]
 
 
 def sandbox(spec):
@@ -338,5 +394,5 @@ def checks(spec):
             "title": "Bot %s runs, and so does its health timer" % name,
             "unit": {spec["unit"]: "active", label + "-health.timer": "active", label + "-retention.timer": "active"},
         },
-        {"id": label + "-health", "title": "Bot %s says that it is well" % name, "url": spec["health"]["url"]},
+        {"id": label + "-health", "title": "Bot %s says that it is well" % name, "command": [HELPER, "probe", name]},
     ]

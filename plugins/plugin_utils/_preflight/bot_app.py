@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import shlex
 import urllib.parse
 
-from ansible_collections.botops.fleet.plugins.plugin_utils._bot.spec import HEALTH, SANDBOX, public, specify
+from ansible_collections.botops.fleet.plugins.plugin_utils._bot.spec import COMMANDS, HEALTH_KINDS, HEALTH_URL, SANDBOX, public, specify, text
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._typed import typed
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,26}\Z")
@@ -18,6 +19,8 @@ CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}\Z")
 REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*\Z")
 SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}\Z")
 SECRET_NAME = re.compile(r"(PRIVATE_KEY|PASSWORD|PASSPHRASE|SECRET|SECRET_KEY|API_KEY|ACCESS_TOKEN)\Z", re.IGNORECASE)
+TCP = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]|[a-z][a-z0-9.-]*):\d{1,5}\Z")
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+\Z")
 PORT = re.compile(r"(?:(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]):)?(?P<host>\d+):(?P<inside>\d+)(?:/(?:tcp|udp))?\Z")
 SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var",
           "/var/lib", "/var/log", "/var/lib/docker", "/var/lib/botops")  # fmt: skip
@@ -50,7 +53,8 @@ def listens(values):
     """The health port of each bot, where it is this host's, and what its containers publish."""
     found = []
     for index, bot in enumerate(values["bot_app_bots"]):
-        url = (bot.get("health") or {}).get("url", HEALTH["url"])
+        health = bot.get("health") or {}
+        url = "" if any(health.get(kind) for kind in HEALTH_KINDS[1:]) else health.get("url") or HEALTH_URL
         if urllib.parse.urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
             found.append(("bot_app_bots[%d].health.url" % index, "127.0.0.1", _port(url)))
         published = {"": bot.get("ports"), **{".services." + name: (given or {}).get("ports") for name, given in (bot.get("services") or {}).items()}}
@@ -77,7 +81,7 @@ def check(values):
     said = _run_wide(values)
     for bot in values["specs"]:
         where = "bot_app_bots[%d] (%s)" % (values["names"].index(bot["name"]), bot["name"])
-        for part in (_identity, _program, _source, _health, _environment, _limits, _paths):
+        for part in (_identity, _program, _commands, _source, _health, _environment, _limits, _paths):
             said += ["%s: %s" % (where, sentence) for sentence in part(bot, values)]
     return said
 
@@ -100,7 +104,7 @@ def _run_wide(values):
     for key, what in (("user", "the user"), ("uid", "the uid"), ("_port", "the health port")):
         seen = {}
         for bot in values["all"]:
-            value = _port(bot["health"]["url"]) if key == "_port" else bot[key]
+            value = (_port(bot["health"]["url"]) if bot["health"]["url"] else None) if key == "_port" else bot[key]
             if value is not None and value in seen and bot["name"] != seen[value]:
                 said.append("bot_app_bots: %s and %s share %s %s; give each its own." % (seen[value], bot["name"], what, value))
             seen.setdefault(value, bot["name"])
@@ -164,6 +168,12 @@ def _program(bot, _values):
         for port in bot["ports"] + [port for service in bot["services"].values() for port in service["ports"]]:
             yield from _published(port)
         yield from _services(bot)
+    for key in ("packages", "build_packages"):
+        for name in bot[key]:
+            if not PACKAGE.match(name):
+                yield "%s has %r: give the name of a Debian package." % (key, name)
+        if bot[key] and bot["mode"] == "compose":
+            yield "%s is for mode systemd; what a container needs belongs to its image." % key
     for key in ("compose_file", "requirements"):
         if bot[key].startswith("/") or ".." in bot[key].split("/"):
             yield "%s is %r: give a path inside the release." % (key, bot[key])
@@ -171,6 +181,30 @@ def _program(bot, _values):
             yield "%s is %r: give a path without white space and quotes." % (key, bot[key])
     if not re.match(r"[A-Za-z0-9][\w.-]*\Z", bot["service"]):
         yield "service is %r: give the name of a service in the compose file." % bot["service"]
+
+
+def _commands(bot, _values):
+    """One line is taken apart at its quotes and blanks, and no shell sees it."""
+    given = {key: bot[key] for key in (*COMMANDS, "command")} | {"health.command": bot["health"]["command"]}
+    for key, value in given.items():
+        if not isinstance(value, (str, list)) or any(isinstance(word, (dict, list)) for word in value):
+            yield "%s must be one line or a list of words." % key
+    if isinstance(bot["command"], list) and bot["command"] and not text(bot["command"][0]):
+        yield "command begins with an empty word; name the program."
+    for key, line in bot["one_line"].items():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        try:
+            words = list(lexer)
+        except ValueError:
+            yield "%s is %r: a quote in it is never closed." % (key, line)
+            continue
+        found = [word for word in words if word and set(word) <= set("();<>|&")]
+        if not re.search(r"(^|/)(ba|da)?sh\Z", words[0]):
+            found += [word for word in words if "$" in word or "`" in word]
+        found += [words[0]] if re.match(r"\w+=", words[0]) else []
+        if found:
+            yield "%s holds %s, which only a shell understands; write [sh, -c, \"…\"], or one plain command." % (key, found[0])
 
 
 def _services(bot):
@@ -250,10 +284,21 @@ def _port(url):
 
 def _health(bot, _values):
     health = bot["health"]
+    kinds = [kind for kind in HEALTH_KINDS if health[kind]]
+    if len(kinds) > 1:
+        yield "health has %s; one of them decides." % " and ".join(kinds)
     parts = urllib.parse.urlsplit(health["url"])
-    if parts.scheme not in ("http", "https") or not parts.hostname or _port(health["url"]) is None:
+    if health["url"] and (parts.scheme not in ("http", "https") or not parts.hostname or _port(health["url"]) is None):
         yield "health.url is %r: give http://127.0.0.1:PORT/PATH with a port from 1 to 65535." % health["url"]
-    for key in ("timeout_seconds", "interval_seconds", "failures", "probe_seconds"):
+    if health["tcp"] and not TCP.match(health["tcp"]):
+        yield "health.tcp is %r: give ADDRESS:PORT, such as 127.0.0.1:9000." % health["tcp"]
+    if health["file_age"]:
+        path = health["file_age"]["path"]
+        if not any(path.startswith(root.rstrip("/") + "/") for root in bot["read_write_paths"]) or ".." in path.split("/"):
+            yield "health.file_age.path is %r: give a file of the bot, below %s." % (path, bot["paths"]["data"])
+        if health["file_age"].get("seconds", 0) < 1:
+            yield "health.file_age.seconds is %s: give how old the file may become, 1 or more." % health["file_age"].get("seconds")
+    for key in ("timeout_seconds", "interval_seconds", "failures", "probe_seconds", "unwell_seconds"):
         if health[key] < 1:
             yield "health.%s is %s: give 1 or more." % (key, health[key])
 

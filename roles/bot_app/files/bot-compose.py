@@ -4,6 +4,7 @@
 
 bot-compose up NAME              start the bot's services and live as long as the bot's own one
 bot-compose down NAME            stop and remove what is left of them
+bot-compose kill NAME            kill the bot's own service, however it hangs; its unit starts all of them again
 bot-compose ask NAME ARGUMENTS   docker compose ARGUMENTS on the running release, such as `ps --all`
 """
 
@@ -28,6 +29,7 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 RESTART_LABEL = "botops.restart"
 SERVICE_LABEL = "com.docker.compose.service"
 LAST_LINES = 15
+SHORT_GRACE = 5
 
 
 def command(config, arguments, release=None, plain=False):
@@ -186,14 +188,15 @@ class Bot:
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
         if done.returncode and not self.stopping:
             return self.tell_start(done)
-        code = 0
+        code, grace = 0, self.compose["stop_seconds"]
         if not self.stopping:
             found = containers(self.config)
             for container in found:
                 name = "" if container.service == self.compose["service"] else container.service
                 self.logs[container.id] = Logs(container, name + " | " if name else "")
             code = self.watch(found)
-        self.down()
+        # When the bot is gone already, each second for the others is one that it does not trade.
+        self.down(grace if self.stopping else min(grace, SHORT_GRACE))
         return 0 if self.stopping else code
 
     def on_term(self, *_):
@@ -264,14 +267,21 @@ class Bot:
                     container.start_at = time.monotonic() + container.pause
                     container.pause = min(container.pause * 2, 60)
 
-    def down(self):
+    def down(self, grace=None):
         """By the project's name alone: whatever release they are of, and whether its file can still be read or not."""
         words = ["docker", "compose", "--project-name", "bot-" + self.config["name"], "down", "--remove-orphans"]
-        words += ["--timeout", str(self.compose["stop_seconds"])]
+        words += ["--timeout", str(self.compose["stop_seconds"] if grace is None else grace)]
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(), cwd="/")
         if done.returncode:
             print(done.stdout.decode(errors="replace").strip(), flush=True)
         return done.returncode
+
+
+def kill(config):
+    mine = [container for container in containers(config) if container.service == config["compose"]["service"]]
+    for container in mine:
+        container.kill()
+    return 0 if mine else 1
 
 
 def ask(config, arguments):
@@ -285,7 +295,9 @@ def ask(config, arguments):
 
 
 def main(argv):
-    commands = {"up": lambda config: Bot(config).up(), "down": lambda config: Bot(config).down(), "ask": lambda config: ask(config, argv[3:])}
+    commands = {
+        "up": lambda config: Bot(config).up(), "down": lambda config: Bot(config).down(), "kill": kill, "ask": lambda config: ask(config, argv[3:]),
+    }  # fmt: skip
     if len(argv) < 3 or argv[1] not in commands or (argv[1] != "ask" and len(argv) > 3):
         print(__doc__, file=sys.stderr)
         return 64

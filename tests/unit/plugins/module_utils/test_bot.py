@@ -57,7 +57,9 @@ def test_compose_takes_no_dollar_for_a_variable():
     ("given", "line"),
     [
         ({"module": "a.b"}, "/opt/bot-paper/current/.venv/bin/python -m a.b"),
-        ({"module": "", "command": "trade --fast x"}, "/opt/bot-paper/current/.venv/bin/trade --fast x"),
+        ({"module": "", "command": "trade --fast x"}, "/usr/bin/env trade --fast x"),
+        ({"module": "", "command": ["node", "bot.js"]}, '/usr/bin/env node "bot.js"'),
+        ({"module": "", "command": ["bin/run", "a b", "50%", "$X"]}, '/opt/bot-paper/current/bin/run "a b" "50%%" "$$X"'),
         ({"module": "", "command": "bin/run"}, "/opt/bot-paper/current/bin/run"),
         ({"module": "", "command": "/usr/bin/env x"}, "/usr/bin/env x"),
     ],
