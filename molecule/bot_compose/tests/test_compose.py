@@ -86,7 +86,7 @@ def test_a_killed_unit_leaves_no_container_behind(root):
 
 
 def test_a_hung_container_is_killed_and_comes_back(root):
-    comes_back(root, lambda name: root.check_output("docker kill --signal STOP %s", name), 90)
+    comes_back(root, lambda name: root.check_output("docker kill --signal STOP %s", name), 20)
 
 
 def test_stop_means_gone(root):

@@ -86,3 +86,25 @@ def wait_for(what, condition, seconds=30):
             pass
         time.sleep(0.5)
     raise AssertionError(f"{what}: not within {seconds} s")
+
+
+LONGEST = """
+import sqlite3, sys
+book = sqlite3.connect("file:/var/lib/bot-exchange/exchange.db?mode=ro", uri=True)
+rows = book.execute("SELECT monotonic_ns FROM orders WHERE client_order_id LIKE ? AND seq > ? ORDER BY seq", (sys.argv[1] + ".%", sys.argv[2])).fetchall()
+print(len(rows), max((after - before for (before,), (after,) in zip(rows, rows[1:])), default=10**12) / 1e9)
+"""
+
+
+def last_order(host):
+    return stats(host)["hosts"][host.backend.get_hostname()]["last_seq"]
+
+
+def longest_gap(host, bot, since):
+    """Seconds without an order of this bot, at the exchange, after order `since`; and how many came."""
+    number, seconds = host.check_output("python3 -c %s %s %s", LONGEST, bot, str(since)).split()
+    return float(seconds), int(number)
+
+
+def p95(values):
+    return sorted(values)[max(0, -(-len(values) * 95 // 100) - 1)]
