@@ -19,6 +19,7 @@ CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}\Z")
 REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*\Z")
 SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}\Z")
 SECRET_NAME = re.compile(r"(PRIVATE_KEY|PASSWORD|PASSPHRASE|SECRET|SECRET_KEY|API_KEY|ACCESS_TOKEN)\Z", re.IGNORECASE)
+REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:\d{1,5})?\Z")
 TCP = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]|[a-z][a-z0-9.-]*):\d{1,5}\Z")
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+\Z")
 PORT = re.compile(r"(?:(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]):)?(?P<host>\d+):(?P<inside>\d+)(?:/(?:tcp|udp))?\Z")
@@ -119,6 +120,11 @@ def _run_wide(values):
     rollback = values.get("rollback") or ""
     if rollback and not re.match(r"(previous|[0-9a-f]{4,12}(-[0-9a-f]{0,4})?)\Z", rollback):
         said.append("bot_app_rollback is %r: give `previous` or (the beginning of) a release id." % rollback)
+    for index, entry in enumerate(values["registries"]):
+        if not REGISTRY.match(entry["registry"]):
+            said.append("bot_app_registries[%d].registry is %r: write the host name alone, such as ghcr.io." % (index, entry["registry"]))
+        if not entry["password"] or not entry["username"]:
+            said.append("bot_app_registries[%d] (%s): username or password is empty; look at the vault it should come from." % (index, entry["registry"]))
     for key, least in (("paper_hours", 0), ("min_free_mb", 0), ("keep_releases", 2)):
         if values[key] < least:
             said.append("bot_app_%s is %s: give %d or more." % (key, values[key], least))
