@@ -135,16 +135,17 @@ class Overlay:
         cpus = given.get("cpus") or float(theirs.get("cpus") or service.get("cpus") or 0) or (DEFAULT_CPUS if name == self.mine else 0)
         limits = {}
         if memory:
-            if "memory" in theirs:
+            # Compose takes a limit in both places only when they agree, and one place for all of a service.
+            if theirs:
                 limits["memory"] = str(memory)
-            if "memory" not in theirs or service.get("mem_limit"):
+            if not theirs or service.get("mem_limit"):
                 changed["mem_limit"] = str(memory)
             # Otherwise Docker allows as much again of swap, in which a bot is neither dead nor alive.
             changed["memswap_limit"] = str(max(memory, size(service.get("memswap_limit")))) if service.get("memswap_limit") else str(memory)
         if cpus:
-            if "cpus" in theirs:
+            if theirs:
                 limits["cpus"] = str(cpus)
-            if "cpus" not in theirs or service.get("cpus"):
+            if not theirs or service.get("cpus"):
                 changed["cpus"] = cpus
         if name == self.mine and not (service.get("pids_limit") or theirs.get("pids")):
             if theirs:

@@ -135,6 +135,9 @@ def test_the_bot_is_never_without_a_limit():
 def test_the_files_limits_hold_in_the_place_where_they_are():
     assert limits(DEPLOY) == {"deploy.memory": str(2 << 30), "deploy.cpus": "0.5", "deploy.pids": 512}
     assert limits({"mem_limit": str(256 << 20)})["mem_limit"] == str(256 << 20)
+    # One of them under deploy, and Compose refuses the other anywhere else.
+    partly = {"deploy": {"resources": {"limits": {"memory": str(2 << 30)}}}}
+    assert limits(partly) == {"deploy.memory": str(2 << 30), "deploy.cpus": "1.0", "deploy.pids": 512}
 
 
 def test_the_operators_limits_go_before_the_files():
