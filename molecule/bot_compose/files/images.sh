@@ -39,6 +39,8 @@ for version in 1 2 broken unmigratable; do
     mv "$out/single-$version/src/__main__.py" "$out/single-$version/src/main.py"
     echo > "$out/single-$version/requirements.txt"
     cp -r "$files/seeds/prod" "$out/prod-$version"
+    mkdir -p "$out/prod-$version/frontend/dist"
+    echo "front end $version" > "$out/prod-$version/frontend/dist/index.html"
     case $version in
     2) find "$out/starter-2" "$out/single-2" "$out/prod-2" -name '*.py' -exec sed -i 's/"1.0.0"/"2.0.0"/' {} + ;;
     broken)

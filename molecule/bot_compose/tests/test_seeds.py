@@ -178,6 +178,14 @@ def test_backup_and_migration_see_the_live_database(deploy, everywhere):
     assert rows(host) >= before
 
 
+def test_the_front_end_is_the_releases(deploy, everywhere):
+    (host,) = everywhere
+    show_it = "runuser -u nobody -- cat /srv/bot-prod/current/index.html"
+    assert host.check_output(show_it) == "front end 2"
+    assert deploy("prod", rollback="previous").code == 0
+    assert host.check_output(show_it) == "front end 1"
+
+
 # --- the engine
 
 

@@ -16,6 +16,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import 
 from ansible_collections.botops.fleet.plugins.module_utils._bot.shared import share
 from ansible_collections.botops.fleet.plugins.module_utils._bot.sources import KINDS
 from ansible_collections.botops.fleet.plugins.module_utils._bot.venv import Venv
+from ansible_collections.botops.fleet.plugins.module_utils._bot.web import Web
 
 
 class NeedsUpload(Exception):
@@ -28,6 +29,7 @@ class Deployer:
         self.paths, self.label, self.unit = bot["paths"], bot["label"], bot["unit"]
         self.source = KINDS[bot["source"]["type"]](host, bot, options["deploy_keys"].get(bot["name"], ""))
         self.kind = (Compose if bot["mode"] == "compose" else Venv)(host, bot)
+        self.web = Web(host, bot)
         self.did, self.warnings = [], self.kind.warnings
         self._state = None
 
@@ -156,7 +158,7 @@ class Deployer:
             # A rollback goes to what ran before on the same data: migrations are not undone, and not run again.
             if not self.options["rollback"]:
                 self.prepare_data(target)
-            self.host.point(self.paths["current"], "releases/" + target)
+            self.switch(target)
             self.did.append("switched from %s to %s" % (before or "nothing", target))
         self.settle(units, before, target, config)
         self.save(current=target, pin=pin, history=releases.remember(self.state.get("history", []), target))
@@ -213,6 +215,7 @@ class Deployer:
             os.makedirs(target + "/.botops", exist_ok=True)
             share(self.host, self.bot, target)
             self.kind.build(target)
+            self.web.build(target)
             self.seal(target)
             about = {
                 "id": release, "resolved": resolved, "source": self.origin()[0], "version": self.origin()[1],
@@ -221,9 +224,17 @@ class Deployer:
             self.host.write(self.marker(release), json.dumps(about, indent=1, sort_keys=True) + "\n", 0o644)
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
-            self.kind.forget(release)
+            self.forget(release)
             raise
         self.did.append("built " + release)
+
+    def switch(self, release):
+        self.host.point(self.paths["current"], "releases/" + release)
+        self.web.point(release)
+
+    def forget(self, release):
+        self.kind.forget(release)
+        self.web.forget(release)
 
     def seal(self, target):
         """Read-only for the bot: what was built is what runs."""
@@ -357,7 +368,7 @@ class Deployer:
             if self.current() == target:
                 os.unlink(self.paths["current"])
             return "There is no earlier release to put back, so it was stopped."
-        self.host.point(self.paths["current"], "releases/" + earlier)
+        self.switch(earlier)
         self.restore_config()
         if self.host.restart(self.unit, self.seconds()):
             return "Release %s was put back with its configuration and is healthy." % earlier
@@ -397,7 +408,7 @@ class Deployer:
     def belongings(self, with_data):
         suffixes = (".service", "-health.service", "-health.timer", "-retention.service", "-retention.timer")
         mine = ["/etc/systemd/system/" + self.label + suffix for suffix in suffixes]
-        mine += ["/etc/logrotate.d/" + self.label, self.paths["etc"], self.paths["home"], self.paths["state"]]
+        mine += ["/etc/logrotate.d/" + self.label, self.paths["etc"], self.paths["home"], self.paths["state"], self.paths["web"]]
         mine.append("/run/botops/%s.json" % self.bot["name"])
         if with_data:
             mine += [self.paths["data"], self.paths["logs"], self.paths["backups"]]
@@ -410,7 +421,7 @@ class Deployer:
         protected = {target, self.state.get("running"), pin.get("release")}
         for release in releases.expired(self.known(), self.state["history"], self.bot["keep_releases"], protected):
             shutil.rmtree(os.path.join(self.paths["releases"], release))
-            self.kind.forget(release)
+            self.forget(release)
             self.did.append("deleted release " + release)
         gone = set(self.state["history"]) - set(self.known())
         if gone:

@@ -31,7 +31,7 @@ def release_id(bot, digest):
     """From the content and from what is made of it: the same source built with another Python is another release."""
     inputs = {key: bot[key] for key in ("mode", "python", "requirements", "build_command", "compose_file", "service")}
     inputs["layout"], inputs["shared"], inputs["profiles"] = LAYOUT, bot["shared"], bot["profiles"]
-    inputs["build_packages"] = bot["build_packages"]
+    inputs["build_packages"], inputs["web_root"] = bot["build_packages"], bot["web_root"]
     inputs["left_out"] = sorted(name for name, service in bot["services"].items() if not service.get("enabled", True))
     # Under HA a compose file is judged more strictly, so that what was built before is judged again.
     inputs["ha"] = bot["ha"] and bot["mode"] == "compose"

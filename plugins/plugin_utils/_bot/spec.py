@@ -27,6 +27,7 @@ DEFAULTS = {
     "backup_command": "",
     "service": "bot",
     "compose_file": "compose.yml",
+    "web_root": "",
     "secrets_via": "environment",
     "memory_mb": 512,
     "cpus": 1.0,
@@ -90,6 +91,7 @@ def specify(bot, settings):
         "releases": "/opt/%s/releases" % label,
         "current": "/opt/%s/current" % label,
         "state": "%s/%s" % (STATE_ROOT, name),
+        "web": "/srv/" + label,
     }
     if health["file_age"]:
         health["file_age"] = dict(health["file_age"], path=os.path.join(paths["data"], health["file_age"].get("path") or ""))

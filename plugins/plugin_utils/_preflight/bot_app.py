@@ -345,6 +345,12 @@ def _limits(bot, _values):
 
 
 def _paths(bot, _values):
+    if bot["web_root"]:
+        service, _colon, path = bot["web_root"].rpartition(":")
+        if ".." in path.split("/") or not ONE_WORD.match(bot["web_root"]) or path.startswith("/") is not bool(service):
+            yield "web_root is %r: give a directory of the release, such as frontend/dist, or SERVICE:/PATH of an image." % bot["web_root"]
+        elif service and bot["mode"] == "systemd":
+            yield "web_root is %r, and a bot of mode systemd has no services; give a directory of the release." % bot["web_root"]
     for path in bot["shared"]:
         if path.startswith("/") or not path or {".", "..", ".botops", ".venv"} & set(path.split("/")) or not ONE_WORD.match(path):
             yield "shared has %r: give a path inside the release, such as data." % path
