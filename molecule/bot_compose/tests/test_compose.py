@@ -114,6 +114,39 @@ def test_a_bad_image_is_taken_back_and_a_good_one_stays(deploy, everywhere):
     assert deploy("paper").changed() == 0
 
 
+def test_an_image_of_a_registry(site, deploy, bots, everywhere):
+    """Real TLS, a real account; the login is on the host only while it is used, and a tag that moves moves nothing that runs."""
+    (host,) = everywhere
+    declared = bots("paper")
+    for entry in declared:
+        if entry["name"] == "paper":
+            entry["source"] = {"type": "image", "image": "registry.lab:5443/paper", "version": "stable"}
+    login = [{"registry": "registry.lab:5443", "username": "me", "password": "canary-registry"}]
+    release = host.check_output("basename $(readlink /opt/bot-paper/current)")
+    newer = host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' --filter reference='bot-paper/bot:*' | grep -v %s | head -1", release)
+
+    def push(image):
+        host.check_output("echo canary-registry | docker login --username me --password-stdin registry.lab:5443")
+        host.check_output("docker tag %s registry.lab:5443/paper:stable && docker push --quiet registry.lab:5443/paper:stable", image)
+        host.check_output("docker logout registry.lab:5443; docker image rm registry.lab:5443/paper:stable")
+
+    push(f"bot-paper/bot:{release}")
+    run = site(bot_app_bots=declared)
+    assert run.code != 0 and run.changed() == 0 and run.says("the image registry.lab:5443/paper:stable cannot be found"), run.text
+    given = {"bot_app_bots": declared, "bot_app_registries": login}
+    run = site("-vvv", **given)
+    assert run.code == 0 and "canary-registry" not in run.text, run.text
+    assert health(host, 8080)["version"] == "1.0.0"
+    assert host.check_output("find /run /root /tmp -name 'bot-registry-*'") == ""
+    assert "canary" not in host.run("cat /root/.docker/config.json").stdout
+    push(newer)
+    host.check_output("systemctl restart bot-paper")
+    assert health(host, 8080)["version"] == "1.0.0"
+    assert site(**given).code == 0 and health(host, 8080)["version"] == "2.0.0"
+    assert deploy("paper", rollback="previous", **given).code == 0 and health(host, 8080)["version"] == "1.0.0"
+    assert site().code == 0
+
+
 def test_a_restart_policy_is_overridden_and_under_ha_refused(site, bots, everywhere):
     (host,) = everywhere
     text = (CACHE / "source/compose.yml").read_text()
