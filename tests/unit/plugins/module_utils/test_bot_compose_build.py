@@ -74,7 +74,8 @@ def test_a_service_that_a_migration_needs_and_that_fails_is_told(tmp_path, relea
     config = {"services": {"bot": {"depends_on": {"db": {"condition": "service_healthy"}}}, "db": {}}}
     state = json.dumps({"Status": "exited", "ExitCode": 3})
     host = Played(
-        (["config"], (0, json.dumps(config), "")), (["ps", "--all"], (0, "c0ffee\n", "")), (["inspect"], (0, state, "")), (["logs"], (0, "no space left\n", "")), ([], (0, "", "")),
+        (["config"], (0, json.dumps(config), "")), (["ps", "--all"], (0, "c0ffee\n", "")), (["inspect"], (0, state, "")),
+        (["logs"], (0, "no space left\n", "")), ([], (0, "", "")),
     )  # fmt: skip
     with pytest.raises(Refused, match="service db, which bot depends on, ended with exit code 3:\nno space left"):
         Compose(host, bot(tmp_path)).task(str(release), ["migrate"])
