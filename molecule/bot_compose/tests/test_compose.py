@@ -131,9 +131,9 @@ def test_an_image_of_a_registry(site, deploy, bots, everywhere):
         host.check_output("docker logout registry.lab:5443; docker image rm registry.lab:5443/paper:stable")
 
     push(f"bot-paper/bot:{release}")
-    run = site(bot_app_bots=declared)
+    run = site(bot_app_bots=declared, bot_app_only="paper")
     assert run.code != 0 and run.changed() == 0 and run.says("the image registry.lab:5443/paper:stable cannot be found"), run.text
-    given = {"bot_app_bots": declared, "bot_app_registries": login}
+    given = {"bot_app_bots": declared, "bot_app_registries": login, "bot_app_only": "paper"}
     run = site("-vvv", **given)
     assert run.code == 0 and "canary-registry" not in run.text, run.text
     assert health(host, 8080)["version"] == "1.0.0"
@@ -143,6 +143,7 @@ def test_an_image_of_a_registry(site, deploy, bots, everywhere):
     host.check_output("systemctl restart bot-paper")
     assert health(host, 8080)["version"] == "1.0.0"
     assert site(**given).code == 0 and health(host, 8080)["version"] == "2.0.0"
+    del given["bot_app_only"]
     assert deploy("paper", rollback="previous", **given).code == 0 and health(host, 8080)["version"] == "1.0.0"
     assert site().code == 0
 
@@ -160,12 +161,12 @@ def test_a_restart_policy_is_overridden_and_under_ha_refused(site, bots, everywh
         (other / "paper_bot" / path.name).write_text(path.read_text())
     (other / "compose.yml").write_text(re.sub("read_only: true", "read_only: true\n    restart: unless-stopped", text))
     before = host.check_output("readlink /opt/bot-built/current")
-    run = site(bot_app_bots=host_bots, bot_app_ha=True)
+    run = site(bot_app_bots=host_bots, bot_app_ha=True, bot_app_only="built")
     assert run.code != 0 and run.says(
         "sets restart: unless-stopped, which would restart it behind the cluster's back"
     ), run.text
     assert host.check_output("readlink /opt/bot-built/current") == before and health(host, 8081)["status"] == "ok"
-    run = site(bot_app_bots=host_bots)
+    run = site(bot_app_bots=host_bots, bot_app_only="built")
     assert run.code == 0 and run.says("is overridden; the unit restarts the bot"), run.text
     assert inspect(host, "built")["HostConfig"]["RestartPolicy"]["Name"] == "no"
     assert site().code == 0

@@ -34,7 +34,7 @@ def test_a_deployment_by_tag(deploy, everywhere):
 
 def test_a_deployment_costs_less_than_a_second_of_orders(deploy, everywhere):
     gaps = []
-    for version in ("v1", "v2") * 3:
+    for version in ("v1", "v2") * 2:
         since = [last_order(host) for host in everywhere]
         run = deploy("gitbot", version=version)
         assert run.code == 0, run.text
