@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bot_systemd/tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bot_app/tests"))
 
 from botlib import fetch, health, last_order, longest_gap, p95, show, wait_for  # noqa: E402
 
