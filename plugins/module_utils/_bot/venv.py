@@ -57,7 +57,7 @@ class Venv:
         self.host.must("chown", ["chown", "-R", "%s:%s" % (user, user), target])
 
         def step(what, words, **env):
-            env = dict({"HOME": cache, "PATH": "%s/.venv/bin:%s/node_modules/.bin:/usr/local/bin:/usr/bin:/bin" % (target, target)}, **env)
+            env = dict({"HOME": cache, "PATH": search_path(target)}, **env)
             self.host.must("%s: %s" % (self.label, what), self.host.as_user(user, words, target, env))
 
         requirements = os.path.join(target, self.bot["requirements"]) if self.bot["requirements"] else ""
@@ -80,7 +80,7 @@ class Venv:
         """Run with the bot's own user, environment and secrets; systemd reads them, so none is on a command line."""
         etc = self.paths["etc"]
         settings = ["User=" + self.bot["user"], "Group=" + self.bot["user"], "WorkingDirectory=" + target,
-                    "EnvironmentFile=%s/env" % etc, "UMask=0027", "NoNewPrivileges=yes", "ProtectSystem=strict",
+                    "EnvironmentFile=%s/env" % etc, "Environment=PATH=" + search_path(target), "UMask=0027", "NoNewPrivileges=yes", "ProtectSystem=strict",
                     "PrivateTmp=yes", "ReadWritePaths=" + " ".join(self.bot["read_write_paths"] + [self.paths["backups"]])]  # fmt: skip
         if self.bot["secrets_via"] == "credentials":
             settings += ["LoadCredential=%s:%s/credentials/%s" % (name, etc, name) for name in self.bot["secret_names"]]
@@ -99,6 +99,11 @@ class Venv:
         """Nothing of a release lies outside of its directory."""
 
     forget_all = leave = lambda self: None
+
+
+def search_path(target):
+    """Where programs are looked for: the release's own first. The unit says the same of the current release."""
+    return "%s/.venv/bin:%s/node_modules/.bin:/usr/local/bin:/usr/bin:/bin" % (target, target)
 
 
 def _requirement_lines(path):

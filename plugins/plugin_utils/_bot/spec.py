@@ -10,6 +10,7 @@ import shlex
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.botops.fleet.plugins.module_utils._bot.venv import search_path
 from ansible_collections.botops.fleet.plugins.plugin_utils._sandbox import SANDBOX, SANDBOX_MINUS
 
 STATE_ROOT = "/var/lib/botops/bot_app"
@@ -278,7 +279,7 @@ def files(spec):
     shown["source"] = dict(spec["source"], deploy_key="")
     shown["sandbox"] = sandbox(spec)
     if spec["mode"] == "systemd":
-        shown["exec_start"], shown["search_path"] = exec_start(spec), search_path(spec)
+        shown["exec_start"], shown["search_path"] = exec_start(spec), search_path(spec["paths"]["current"])
     shown["helper"], shown["compose"] = HELPER, COMPOSE
     units = "/etc/systemd/system/"
     entries = [
@@ -333,17 +334,11 @@ def quote_word(word):
     return '"%s"' % word
 
 
-def search_path(spec):
-    """Where a bot's programs are looked for: its virtualenv's and its packages' first."""
-    current = spec["paths"]["current"]
-    return ":".join([current + "/.venv/bin", current + "/node_modules/.bin", "/usr/local/bin", "/usr/bin", "/bin"])
-
-
 def run_as(spec):
     """What systemd-run needs to run a command as the bot, with its environment."""
     etc, user = spec["paths"]["etc"], spec["user"]
     settings = ["User=" + user, "Group=" + user, "WorkingDirectory=" + spec["paths"]["current"], "EnvironmentFile=%s/env" % etc,
-                "Environment=PATH=" + search_path(spec), "NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes"]  # fmt: skip
+                "Environment=PATH=" + search_path(spec["paths"]["current"]), "NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes"]  # fmt: skip
     if spec["secrets_via"] == "credentials":
         settings += ["LoadCredential=%s:%s/credentials/%s" % (name, etc, name) for name in sorted(spec["secrets"])]
     else:
