@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 
+import pytest
 import testinfra
 import testinfra.utils.ansible_runner
 
@@ -104,6 +105,20 @@ def longest_gap(host, bot, since):
     """Seconds without an order of this bot, at the exchange, after order `since`; and how many came."""
     number, seconds = host.check_output("python3 -c %s %s %s", LONGEST, bot, str(since)).split()
     return float(seconds), int(number)
+
+
+def placed(host, bot, seconds=3):
+    """(orders a second, longest time without one) while nothing is done to the bot: what this machine makes of it today."""
+    since = last_order(host)
+    host.check_output("sleep %s", str(seconds))
+    gap, number = longest_gap(host, bot, since)
+    return number / seconds, gap
+
+
+def enough(rate, wanted=50):
+    """What is promised at 50 orders a second cannot be measured where the machine is too busy to let a bot place them."""
+    if rate < 0.8 * wanted:
+        pytest.skip(f"undisturbed, the bot places only {rate:.0f} of {wanted} orders a second here: the machine is too busy to judge")
 
 
 def p95(values):

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bot_app/tests"))
 
-from botlib import fetch, health, last_order, longest_gap, p95, show, wait_for  # noqa: E402
+from botlib import enough, fetch, health, last_order, longest_gap, p95, placed, show, wait_for  # noqa: E402
 
 
 def containers(host, bot, service=None):
@@ -124,8 +124,9 @@ def test_data_outlives_a_deployment_that_costs_less_than_two_seconds_of_orders(d
         wait_for("orders", lambda since=since: longest_gap(host, "single", since)[1] > 100)
         gaps.append(longest_gap(host, "single", since)[0])
     print(f"seconds without an order at 50 a second, {len(gaps)} deployments: p95 {p95(gaps):.2f}, all {sorted(round(gap, 2) for gap in gaps)}")
-    assert p95(gaps) <= 2.0
     assert host.check_output("stat -c %i /var/lib/bot-single/data/paper.db") == inode
+    enough(placed(host, "single")[0])
+    assert p95(gaps) <= 2.0
 
 
 # --- seed 002: six services, a one-shot among them, real PostgreSQL, a migration
@@ -188,13 +189,14 @@ def test_bots_trade_through_a_restart_of_the_engine(root):
         }
 
     before, units = ids(), [show(root, f"bot-{bot}", "InvocationID", "NRestarts") for bot in ("paper", "starter", "single", "prod")]
+    _rate, usual = placed(root, "single", 5)
     since = last_order(root)
-    root.check_output("sleep 1; systemctl restart docker; sleep 2")
+    root.check_output("sleep 1; systemctl restart docker; sleep 3")
     assert ids() == before
     gap, number = longest_gap(root, "single", since)
-    print(f"longest time without an order while the engine restarted, of {number} orders: {gap:.3f} s")
-    # Two orders lie 0.02 s apart; this is the longest that one of them waited.
-    assert gap < 0.5
+    print(f"longest time without an order while the engine restarted: {gap:.3f} s ({number} orders); just before, with nothing done: {usual:.3f} s")
+    # Two orders lie 0.02 s apart; a busy machine stretches that, with or without an engine.
+    assert gap <= max(0.5, 2 * usual)
     assert [show(root, f"bot-{bot}", "InvocationID", "NRestarts") for bot in ("paper", "starter", "single", "prod")] == units
 
 
