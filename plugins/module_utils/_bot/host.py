@@ -26,7 +26,8 @@ class Host:
     # --- commands
 
     def run(self, argv, cwd=None, env=None):
-        return self.module.run_command(argv, cwd=cwd, environ_update=env or {}, handle_exceptions=True)
+        # As it is: a dollar or a tilde in an operator's command is not root's to fill.
+        return self.module.run_command(argv, cwd=cwd, environ_update=env or {}, handle_exceptions=True, expand_user_and_vars=False)
 
     def must(self, what, argv, cwd=None, env=None):
         """Run; a failure is told with the command's last lines."""

@@ -15,7 +15,7 @@ from ansible_collections.botops.fleet.plugins.plugin_utils._bot import spec
 WHO = {f"GIT_{role}_{what}": "test@example.invalid" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
-def run_command(argv, cwd=None, environ_update=None, handle_exceptions=True):
+def run_command(argv, cwd=None, environ_update=None, handle_exceptions=True, expand_user_and_vars=True):
     done = subprocess.run(argv, cwd=cwd, env={**os.environ, **(environ_update or {})}, text=True, capture_output=True)
     return done.returncode, done.stdout, done.stderr
 

@@ -75,3 +75,14 @@ def test_where_a_command_is_looked_for(tmp_path, command, begins):
     made.task(str(tmp_path), made.bot["migrate_command"])
     (argv,) = host.asked
     assert begins.format(release=tmp_path) in argv and argv[0] == "systemd-run"
+
+
+def test_a_dollar_in_a_command_is_not_filled_by_root():
+    class Module:
+        check_mode = False
+
+        def run_command(self, argv, **settings):
+            return settings["expand_user_and_vars"], argv, ""
+
+    words = ["sh", "-c", "cp x $HOME/y ~/z"]
+    assert Host(Module()).run(words) == (False, words, "")
