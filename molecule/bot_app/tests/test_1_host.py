@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from botlib import fetch, health, orders, show, stats, wait_for
+from botlib import enough, fetch, health, orders, placed, show, stats, wait_for
 from sandbox import assert_sandboxed
 
 BUDGET = 10
@@ -142,14 +142,20 @@ def test_a_killed_bot_comes_back_and_loses_no_tick(root):
     assert seen == list(range(seen[0], seen[0] + len(seen)))
 
 
+def within(host, took, seconds):
+    if took > seconds:
+        enough(placed(host, "gitbot")[0])
+    assert took <= seconds
+
+
 def test_a_hung_bot_is_killed_and_comes_back(root):
     since = stats(root)["hosts"][root.backend.get_hostname()]["last_seq"]
     pid = show(root, "bot-paper", "MainPID")["MainPID"]
     root.check_output("kill -STOP %s", pid)
     seconds = wait_for("back", lambda: show(root, "bot-paper", "MainPID")["MainPID"] not in ("0", pid)
-                       and show(root, "bot-paper", "ActiveState")["ActiveState"] == "active", 40)  # fmt: skip
+                       and show(root, "bot-paper", "ActiveState")["ActiveState"] == "active", 90)  # fmt: skip
     print(f"hung: back after {seconds:.1f} s")
-    assert seconds <= 20
+    within(root, seconds, 20)
     wait_for("ten more orders", lambda: len(ticks(root, "paper", since)) > 10)
     seen = ticks(root, "paper", since)
     assert seen == list(range(seen[0], seen[0] + len(seen)))
@@ -167,10 +173,10 @@ def test_a_bot_that_is_not_python(root):
     assert root.check_output("cat /proc/%s/comm", pid).startswith("node")
     root.check_output("kill -STOP %s", pid)
     seconds = wait_for("back", lambda: show(root, "bot-node", "MainPID")["MainPID"] not in ("0", pid)
-                       and show(root, "bot-node", "ActiveState")["ActiveState"] == "active", 40)  # fmt: skip
+                       and show(root, "bot-node", "ActiveState")["ActiveState"] == "active", 90)  # fmt: skip
     print(f"hung, told by a file: back after {seconds:.1f} s")
     # Its five seconds of grace come before a probe fails.
-    assert seconds <= 25
+    within(root, seconds, 25)
 
 
 def test_a_slow_bot_that_answers_lives(root):
