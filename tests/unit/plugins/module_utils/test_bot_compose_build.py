@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot.compose_build import Compose
+from ansible_collections.botops.fleet.plugins.module_utils._bot.compose_build import Compose, freshen
 from ansible_collections.botops.fleet.plugins.module_utils._bot.host import Host
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused
 from ansible_collections.botops.fleet.plugins.module_utils._bot.shared import share
@@ -80,6 +80,18 @@ def test_a_service_that_a_migration_needs_and_that_fails_is_told(tmp_path, relea
     with pytest.raises(Refused, match="service db, which bot depends on, ended with exit code 3:\nno space left"):
         Compose(host, bot(tmp_path)).task(str(release), ["migrate"])
     assert host.asked[-1][-2:] == ["down", "paper"], "what was started for it does not stay"
+
+
+def test_no_file_of_a_release_is_taken_for_another_releases(tmp_path):
+    times = []
+    for number in (1, 2):
+        path = tmp_path / str(number) / "app/version.py"
+        path.parent.mkdir(parents=True)
+        path.write_text(str(number))
+        os.utime(path, (0, 0))
+        freshen(str(tmp_path / str(number)))
+        times.append(path.stat().st_mtime_ns)
+    assert 0 < times[0] < times[1]
 
 
 def test_shared_paths_are_links_and_the_first_content_stays(tmp_path):
