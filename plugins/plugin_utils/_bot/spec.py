@@ -32,7 +32,7 @@ DEFAULTS = {
     "secrets_via": "environment",
     "memory_mb": 512,
     "cpus": 1.0,
-    "restart_seconds": 2,
+    "restart_seconds": 1,
     "stop_seconds": 20,
     "log_rotation": "copytruncate",
     "state": "started",
@@ -43,9 +43,9 @@ SOURCE = {
     "strip_components": 0,
 }  # fmt: skip
 HEALTH_URL = "http://127.0.0.1:8080/health"
-# A bot that does not answer is replaced within 20 s: 4 until the next probe, three of 3, 2 of pause, and its own start.
+# A bot that does not answer is replaced within 20 s: 3 until the next probe, three of 3, 1 of pause, and its own start.
 HEALTH = {
-    "url": "", "tcp": "", "command": [], "file_age": {}, "timeout_seconds": 60, "interval_seconds": 4, "failures": 3, "probe_seconds": 3,
+    "url": "", "tcp": "", "command": [], "file_age": {}, "timeout_seconds": 60, "interval_seconds": 3, "failures": 3, "probe_seconds": 3,
     "unwell_seconds": 60,
 }  # fmt: skip
 COMMANDS = ("build_command", "migrate_command", "backup_command")
