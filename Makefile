@@ -40,7 +40,7 @@ venv: ## The tests' virtual environment, pinned
 engine:
 	@lab/engine.sh
 
-.PHONY: test lint unit sanity molecule e2e
+.PHONY: test check lint unit sanity molecule e2e core
 test: ## Everything that CI runs
 	@$(PYTHON) lab/control_node.py requirements-dev.txt
 	@"$(VENV_BIN)/python" tests/run.py all
@@ -59,6 +59,21 @@ molecule: venv engine ## Molecule, every scenario, or one: make molecule SCENARI
 
 e2e: venv ## The lab from nothing, and all that is asserted of it
 	@"$(VENV_BIN)/python" tests/run.py lab
+
+check: venv ## Linters and unit tests together: what to run before every commit
+	@"$(VENV_BIN)/python" tests/run.py check
+
+core: ## Unit tests and the lab with another ansible-core: make core CORE=2.20
+	@$(if $(CORE),,$(error Name the release, for example make core CORE=2.20))
+	@CORE=$(CORE) $(MAKE) VENV=.venv-core-$(CORE) unit e2e
+
+.PHONY: docs tables
+docs: ## An HTML site of all roles and plugins: build/docs/html/index.html
+	@$(PYTHON) lab/control_node.py requirements-docs.txt
+	@"$(VENV_BIN)/python" docs/reference.py site
+
+tables: venv ## Write the variables' tables of the READMEs anew from the specifications
+	@"$(VENV_BIN)/python" docs/reference.py tables
 
 .PHONY: bench bench-inventory
 bench: bench-inventory ## Benchmarks; each prints its ratios, writes build/bench-*.json and fails when a target is missed

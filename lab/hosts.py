@@ -94,9 +94,9 @@ def image(release: str) -> str:
     """Build the host image unless this very recipe was built already; return its tag."""
     if release not in IMAGES:
         sys.exit(f"Unknown release {release!r}: use one of {', '.join(IMAGES)}.")
-    recipe = ROOT / "lab" / "Dockerfile"
+    recipe, packages = ROOT / "lab" / "Dockerfile", ROOT / "lab" / "packages.txt"
     authorities = sorted(pathlib.Path("/usr/local/share/ca-certificates").glob("**/*.crt"))
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in [recipe, *authorities])).hexdigest()[:12]
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in [recipe, packages, *authorities])).hexdigest()[:12]
     tag = f"botops-host:{release}-{digest}"
     if run("docker", "image", "inspect", tag, check=False).returncode == 0:
         return tag
@@ -104,6 +104,7 @@ def image(release: str) -> str:
     base = base_image(release)
     with tempfile.TemporaryDirectory() as context:
         shutil.copy(recipe, context)
+        shutil.copy(packages, context)
         certificates = pathlib.Path(context, "ca")
         certificates.mkdir()
         for path in authorities:

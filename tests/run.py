@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the project's checks and close with one line of counts.
 
-run.py [all | lint | unit | sanity | molecule [SCENARIO ...] | lab] ...
+run.py [all | check | lint | unit | sanity | molecule [SCENARIO ...] | lab] ...
 
 Each check writes its output to build/test/<name>.log; of a failed one the last lines are shown. Checks that need the
 machine for themselves (the lab, whose times are asserted) run alone, the others two at a time.
@@ -24,6 +24,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
 # Scenarios that assert times in seconds: nothing runs beside them.
 TIMED = {"molecule lockout"}
+# About how many seconds each takes on two cores. The longest start first, so that none is left to run alone at the end.
+SECONDS = {
+    "molecule interrupted": 540, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 450, "molecule nginx": 360,
+    "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule bot_compose": 190, "molecule hardening_docker": 150,
+    "molecule haproxy_vip": 110, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
+}  # fmt: skip
+NOT_MEASURED = 300
 PYTHON = sys.executable
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 TAIL = 60
@@ -41,6 +48,7 @@ class Check:
     passed: int = 0
     failed: int = 0
     skipped: list[str] = dataclasses.field(default_factory=list)
+    seconds: float = 0
 
     def log(self) -> pathlib.Path:
         return LOGS / f"{self.name.replace(' ', '-').replace('/', '-')}.log"
@@ -62,7 +70,8 @@ class Check:
             self.count(report, status)
         else:
             self.passed, self.failed = (1, 0) if status == 0 else (0, 1)
-        self.tell(time.monotonic() - started)
+        self.seconds = time.monotonic() - started
+        self.tell()
 
     def count(self, report: pathlib.Path, status: int) -> None:
         for case in ElementTree.parse(report).getroot().iter("testcase"):
@@ -76,10 +85,10 @@ class Check:
         if status and not self.failed:  # collected nothing, or died: never green
             self.failed = 1
 
-    def tell(self, seconds: float) -> None:
+    def tell(self) -> None:
         counts = f" ({self.passed} passed, {self.failed} failed)" if self.junit else ""
         with TELL:
-            print(f"{'FAIL' if self.failed else 'ok  '} {seconds:6.1f} s  {self.name}{counts}", flush=True)
+            print(f"{'FAIL' if self.failed else 'ok  '} {self.seconds:6.1f} s  {self.name}{counts}", flush=True)
             for reason in self.skipped:
                 print(f"       skipped  {reason}", flush=True)
             if self.failed:
@@ -132,6 +141,7 @@ def lint() -> list[Check]:
         Check("lint ruff", ["ruff", "check", "."]),
         Check("lint shellcheck", ["shellcheck", *shell_scripts()]),
         actionlint(),
+        Check("lint reference", [PYTHON, "docs/reference.py", "tables", "--check"]),
         Check("lint changelog", ["antsibull-changelog", "lint"]),
         Check("lint changelog.yaml", ["antsibull-changelog", "lint-changelog-yaml", "--strict", "changelogs/changelog.yaml"]),
     ]
@@ -173,6 +183,12 @@ def lab() -> list[Check]:
     ]
 
 
+def slowest(checks: list[Check], count: int = 5) -> str:
+    """Where the time goes, for whoever wants to make the whole faster."""
+    first = sorted(checks, key=lambda check: check.seconds, reverse=True)[:count]
+    return "slowest: " + ", ".join(f"{check.name} {check.seconds:.0f} s" for check in first)
+
+
 def in_order(checks: list[Check]) -> None:
     """One after another; what follows a failure would only repeat it."""
     for check in checks:
@@ -187,6 +203,7 @@ def one_by_one(checks: list[Check]) -> None:
 
 
 def at_once(checks: list[Check]) -> None:
+    checks = sorted(checks, key=lambda check: -SECONDS.get(check.name, NOT_MEASURED))
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(Check.run, checks))
 
@@ -206,6 +223,8 @@ def main() -> int:
         ran.extend(checks)
         how(checks)
 
+    if what == "check":
+        go([*unit(), *lint()], at_once)
     if what in ("lint", "all"):
         go(lint(), at_once)
     if what in ("unit", "all"):
@@ -224,6 +243,7 @@ def main() -> int:
         sys.exit(__doc__)
     passed, failed = sum(check.passed for check in ran), sum(check.failed for check in ran)
     skipped = sum(len(check.skipped) for check in ran)
+    print(slowest(ran), flush=True)
     print(f"{time.monotonic() - started:.0f} s altogether; logs in build/test", flush=True)
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
     return 1 if failed or not passed else 0

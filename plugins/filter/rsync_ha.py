@@ -1,12 +1,12 @@
 # Copyright (c) botops.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The rsync_ha role's bots with everything that follows from a name, and the cluster resources that go with one."""
+"""The rsync_ha role's bots with everything that follows from a name: files, directories, cluster resources."""
 
 from __future__ import annotations
 
-from ansible_collections.botops.fleet.plugins.plugin_utils._rsync_ha import bots, resources
+from ansible_collections.botops.fleet.plugins.plugin_utils import _rsync_ha
 
 
 class FilterModule:
     def filters(self):
-        return {"rsync_ha_bots": bots, "rsync_ha_resources": resources}
+        return {f"rsync_ha_{name}": getattr(_rsync_ha, name) for name in ("bots", "modules", "directories", "resources")}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: acme_certificate_set
-short_description: Certificates from an ACME server for any number of sites, in one round trip
+short_description: Internal to the role nginx - certificates from an ACME server for any number of sites, in one round trip
 version_added: 1.0.0
 description:
   - Asks an ACME server, through C(certbot), for every declared certificate that is missing, whose names, directory, key

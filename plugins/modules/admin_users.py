@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: admin_users
-short_description: Accounts of administrators with their SSH keys, all in one round trip
+short_description: Internal to the role hardening - accounts of administrators with their SSH keys, all in one round trip
 version_added: 1.0.0
 description:
   - Creates accounts with a home directory, puts exactly the declared keys into C(~/.ssh/authorized_keys), and removes accounts.

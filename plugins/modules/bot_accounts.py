@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bot_accounts
-short_description: Accounts and directories of bots
+short_description: Internal to the role bot_app - accounts and directories of bots
 version_added: 1.0.0
 description:
   - Makes one system account with its own group for each bot, without a login shell and in no group of power, and the bot's

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bot_release
-short_description: Deploy, roll back, check or remove the releases of bots
+short_description: Internal to the role bot_app - deploy, roll back, check or remove the releases of bots
 version_added: 1.0.0
 description:
   - The module behind the role C(bot_app), which writes the descriptions it takes. All bots of a host in one round trip.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_certificate
-short_description: TLS between the members and their witness, without pcsd and without SSH between hosts
+short_description: Internal to the role ha_cluster - TLS between the members and their witness, without pcsd and without SSH between hosts
 version_added: 1.0.0
 description:
   - A member makes its own key and a request (O(role=member)); the witness, which is its own authority, signs the requests

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_fence_test
-short_description: Fence an idle member for real, through its configured devices, and record whether that worked
+short_description: Internal to the role ha_cluster - fence an idle member for real, through its configured devices, and record whether that worked
 version_added: 1.0.0
 description:
   - Run on a member that is not the target. Refuses a target that runs resources.

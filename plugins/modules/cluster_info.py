@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_info
-short_description: What a host says about itself before it becomes, or stays, a member of a cluster
+short_description: Internal to the role ha_cluster - what a host says about itself before it becomes, or stays, a member of a cluster
 version_added: 1.0.0
 description:
   - Reads in one round trip what the checks across hosts need - addresses, the clock, who answers for a floating address, which

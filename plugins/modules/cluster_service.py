@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_service
-short_description: Start a cluster member, or make a running one agree with its configuration, with the least that is needed
+short_description: Internal to the role ha_cluster - start a cluster member, or make a running one agree with its configuration, with the least that is needed
 version_added: 1.0.0
 description:
   - Compares C(/etc/corosync/corosync.conf) with what the running corosync believes. No difference, no action; a difference that

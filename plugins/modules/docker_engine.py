@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: docker_engine
-short_description: Make the running Docker engine use its configuration without stopping containers
+short_description: Internal to the role docker_host - make the running Docker engine use its configuration without stopping containers
 version_added: 1.0.0
 description:
   - Starts and enables the engine and the units that belong to it, and sees to it that the engine has read its configuration file.

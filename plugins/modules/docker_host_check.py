@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: docker_host_check
-short_description: Ask a host whether Docker can be set up as declared, before anything is changed
+short_description: Internal to the role docker_host - ask a host whether Docker can be set up as declared, before anything is changed
 version_added: 1.0.0
 description:
   - Reads packages, apt sources, users, interfaces, routes and running containers in one round trip, and fails with one

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: file_set
-short_description: Put a whole set of files, directories and links in place, or none of them
+short_description: Internal to the roles - put a whole set of files, directories and links in place, or none of them
 version_added: 1.0.0
 description:
   - Brings every entry of a list to its declared content, owner and mode in one round trip, where a loop over

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_checks
-short_description: Look at a host and say, point by point, what was expected and what is there
+short_description: Internal to the roles - look at a host and say, point by point, what was expected and what is there
 version_added: 1.0.0
 description:
   - Runs a list of read-only checks in one round trip. Nothing is ever changed.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: litestream_binary
-short_description: Put one known Litestream executable on a host
+short_description: Internal to the role rsync_ha - put one known Litestream executable on a host
 version_added: 1.0.0
 description:
   - Compares the host's executable with a checksum. Only where it differs, the control node gets the executable from the

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lockout_guard
-short_description: Put SSH and firewall configuration back unless a fresh connection confirms it
+short_description: Internal to the role hardening - put SSH and firewall configuration back unless a fresh connection confirms it
 version_added: 1.0.0
 description:
   - V(armed) saves copies of files and of ufw's state and starts a systemd timer that puts them back. V(disarmed) stops it.

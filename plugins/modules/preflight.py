@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Refuse variables that cannot work, one sentence each, before anything is changed
+short_description: Internal to the roles - refuse variables that cannot work, one sentence each, before anything is changed
 version_added: 1.0.0
 description:
   - Hands a role's variables to the role's checks in C(plugins/module_utils/_preflight/<role>.py) and fails with one

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rsync_ha_identity
-short_description: One host's half of a replicating pair, its accounts and its SSH key
+short_description: Internal to the role rsync_ha - one host's half of a replicating pair, its accounts and its SSH key
 version_added: 1.0.0
 description:
   - Makes the accounts that the peer writes through and an SSH key pair whose private half never leaves the host, and

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_set
-short_description: Units run as declared, and with the files that are there
+short_description: Internal to the roles - units run as declared, and with the files that are there
 version_added: 1.0.0
 description:
   - Enables, starts, restarts and reloads all units of a role in one round trip, where a loop over

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vip_check
-short_description: Find out on a host whether a floating address is free and the proxy's files are there
+short_description: Internal to the role haproxy_vip - find out on a host whether a floating address is free and the proxy's files are there
 version_added: 1.0.0
 description:
   - Asks the neighbours by ARP whether anybody has the address. Whoever answers is named by hardware address and refused,

@@ -312,4 +312,12 @@ def plan(values, syntax):
         "files": files,
         "selfsigned": selfsigned,
         "acme": acme,
+        "checks": [
+            {
+                "id": f"certificate-{certificate['name']}",
+                "title": f"The certificate of {certificate['name']} is valid for two more weeks",
+                "certificate": f"/etc/letsencrypt/live/{certificate['name']}/fullchain.pem",
+            }
+            for certificate in acme
+        ],
     }

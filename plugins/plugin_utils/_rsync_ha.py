@@ -24,6 +24,25 @@ def bots(entries):
     ]
 
 
+def modules(names, texts):
+    """The files of the program on the host."""
+    return [{"path": f"/usr/local/lib/botops/rsync_ha/{name}.py", "mode": "0644", "content": text + "\n"} for name, text in zip(names, texts)]
+
+
+def directories(described, state, sftp_user, rsync_user):
+    """Where the peer's data arrives: replicas over SFTP, files and their records over rsync, each under its own account."""
+    return [
+        {"path": f"{state}/{path}", "state": "directory", "mode": "0700", "owner": user, "group": user}
+        for name in (bot["name"] for bot in described)
+        for path, user in (
+            (f"replicas/{name}", sftp_user),
+            (f"incoming/{name}", rsync_user),
+            (f"incoming/{name}/files", rsync_user),
+            (f"incoming/{name}/records", rsync_user),
+        )
+    ]
+
+
 def resources(name, start_timeout=300):
     """What ha_cluster_resources needs for a bot's data: the promotion, first of its group, and the replication, right before the bot."""
     return [

@@ -10,6 +10,16 @@ SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.y
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
 
 
+def test_every_role_has_a_scenario_of_its_name():
+    assert {path.name for path in ROOT.glob("roles/*")} <= set(SCENARIOS)
+
+
+def test_the_lowest_core_that_is_claimed_is_tested():
+    claimed = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["requires_ansible"]
+    cores = [entry["core"] for entry in WORKFLOW["jobs"]["core"]["strategy"]["matrix"]["include"]]
+    assert claimed == f">={min(cores, key=lambda core: int(core.split('.')[1]))}.0"
+
+
 def test_the_workflow_runs_every_scenario():
     assert sorted(WORKFLOW["jobs"]["molecule"]["strategy"]["matrix"]["scenario"]) == SCENARIOS
 

@@ -3,6 +3,6 @@
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bot_systemd/tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bot_app/tests"))
 
 from botfixtures import *  # noqa: E402, F403

@@ -5,7 +5,7 @@ import pathlib
 import re
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bot_systemd/tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bot_app/tests"))
 
 from botlib import CACHE, health, orders, show, stats, wait_for  # noqa: E402
 

@@ -1,6 +1,9 @@
 # Copyright (c) botops.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The one way to the DigitalOcean API: pydo's client for transport, our own rules for retry, paging, budget and errors."""
+"""The one way to the DigitalOcean API, for modules and inventory: pydo's client for transport, our own rules for retry, paging, budget and errors.
+
+The agents that roles leave on hosts (fencing, the reserved address) do not use it: they have to work with the standard library alone.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,7 @@ except ImportError as error:
 
 PAGE_SIZE = 200
 PARALLEL = 8
+OPTIONS = ("api_token or %s" % DIGITALOCEAN_TOKEN[0], "api_endpoint")
 ATTEMPTS = 4
 FIRST_PAUSE = 0.5
 # A longer wait for the rate limit than this helps nobody who watches a playbook.
@@ -105,20 +109,23 @@ def never_sent(error):
 class Client:
     """Requests, answers and errors. Safe for several threads."""
 
-    def __init__(self, token, endpoint=None, timeout=30, log=None, sleep=None):
+    def __init__(self, token, endpoint=None, timeout=30, log=None, sleep=None, parallel=PARALLEL, options=OPTIONS):
+        """`options` is how whoever asks calls (token, endpoint): sentences name what the user can change."""
         if IMPORT_ERROR:
             raise Failure("The Python library pydo is missing for %s (%s). Install it there: pip install pydo" % (sys.executable, IMPORT_ERROR))
+        self.token_option, self.endpoint_option = options
         if not token:
             raise Failure("No API token was given. Set api_token, or the environment variable %s." % " or ".join(DIGITALOCEAN_TOKEN))
         if re.search(r"\s", token) or not token.isprintable() or not token.isascii():
-            raise Failure("The API token has spaces, line breaks or other characters that no token has; check where it is read from.")
+            raise Failure("The API token of %s has spaces, line breaks or other characters that no token has." % self.token_option)
         self.endpoint = (endpoint or DIGITALOCEAN_API).rstrip("/")
         problem = endpoint_problem(self.endpoint)
         if problem:
-            raise Failure("api_endpoint %s." % problem)
+            raise Failure("%s %s." % (self.endpoint_option, problem))
         self.timeout = timeout
         self.log = log or (lambda text: None)
         self.sleep = sleep or time.sleep
+        self.parallel = parallel
         self.remaining = None
         self._cache = {}
         self._lock = threading.Lock()
@@ -149,15 +156,17 @@ class Client:
     def delete(self, path, what, body=None, **query):
         self._request("DELETE", path, what, body=body, query=query)
 
-    def listing(self, path, key, what=None, **query):
-        """Every item of a listing, or an error: never a part of it."""
+    def listing(self, path, key, what=None, insist=False, **query):
+        """Every item of a listing, or an error: never a part of it. Some listings of the vendor have no total; `insist` on it where there is one."""
         what = what or "listing %s" % key.replace("_", " ")
         first = self._page(path, key, what, query, 1)
+        if insist and not first[2]:
+            raise Failure("%s: the answer has no total; is %s right?" % (what, self.endpoint_option))
         items = list(first[0])
         # A first page that is not full cannot have others behind it, whatever the total says.
         pages = last_page(items, first[1]) if len(items) >= PAGE_SIZE else 1
         if pages > 1:
-            with ThreadPoolExecutor(min(PARALLEL, pages - 1)) as pool:
+            with ThreadPoolExecutor(min(self.parallel, pages - 1)) as pool:
                 for page in pool.map(lambda number: self._page(path, key, what, query, number), range(2, pages + 1)):
                     items.extend(page[0])
         # While pages were read, something may have been created or removed in front of them.
@@ -179,7 +188,7 @@ class Client:
         """A page that shrank under the reading: read once more, one after another, and insist."""
         items, number = {}, 1
         while True:
-            page, total = self._page(path, key, what, query, number)
+            page, total, _counted = self._page(path, key, what, query, number)
             items.update((identity_of(item), item) for item in page)
             if len(page) < PAGE_SIZE or number > last_page(page, total):
                 break
@@ -192,12 +201,13 @@ class Client:
         body = self.get(path, what, **dict(query, per_page=PAGE_SIZE, page=number))
         items = [] if key in body and body.get(key) is None else body[key]
         meta = body.get("meta")
-        total = (meta.get("total") if isinstance(meta, dict) else None) or 0
+        counted = isinstance(meta, dict) and meta.get("total") is not None
+        total = (meta["total"] if counted else None) or 0
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or not isinstance(total, int):
             raise Failure("%s: the answer is no list of %s with its total, so nothing was decided from it." % (what, key.replace("_", " ")))
         if total > MOST_ITEMS:
             raise Failure("%s: the answer claims %d items, which no account has, so nothing was decided from it." % (what, total))
-        return items, max(total, len(items))
+        return items, max(total, len(items)), counted
 
     def _json(self, response, what, failure=Failure):
         if response is None or response.status_code == 204 or not response.content:
@@ -207,7 +217,7 @@ class Client:
         except (ValueError, AzureError):
             raise failure("%s: the answer is not JSON: %s" % (what, answer_text(response.status_code, response.text()))) from None
         if not isinstance(body, dict):
-            raise failure("%s: the answer is no JSON object but %s; is api_endpoint right?" % (what, json.dumps(body)[:60]))
+            raise failure("%s: the answer is no JSON object but %s; is %s right?" % (what, json.dumps(body)[:60], self.endpoint_option))
         return Answer(body, what, failure)
 
     def _request(self, method, path, what, body=None, query=None):
@@ -220,14 +230,14 @@ class Client:
             last = attempt == ATTEMPTS
             self._spend()
             try:
-                response = self.pydo.send_request(request, connection_timeout=min(self.timeout, 10), read_timeout=self.timeout)
+                response = self.pydo.send_request(request, connection_timeout=min(self.timeout, 10), read_timeout=self.timeout, permit_redirects=False)
             except AzureError as error:
                 self._lost(method, what, error, last)
                 sent_before = sent_before or not never_sent(error)
             else:
                 self._account(response)
                 status = response.status_code
-                if status < 400:
+                if status < 300:
                     return response
                 if status == 429:
                     # Refused, not failed: it costs no attempt, however short the vendor's advice was. Only patience ends.
@@ -262,20 +272,19 @@ class Client:
         if not unsent and method not in REPEATABLE:
             raise Ambiguous(sentence)
         if last or "certificate" in words:
-            raise Failure(sentence + ". Check api_endpoint, the network and any proxy.")
+            raise Failure(sentence + ". Check %s, the network and any proxy." % self.endpoint_option)
 
     def _refuse(self, method, what, response):
         status, text = response.status_code, response.text()
         said = answer_text(status, text, response.headers.get("content-type", ""))
         if status == 401:
             raise Failure(
-                "%s: the API token was refused (HTTP 401): it is wrong, expired or revoked. Give a valid one in api_token or %s."
-                % (what, DIGITALOCEAN_TOKEN[0])
+                "%s: the API token was refused (HTTP 401): it is wrong, expired or revoked. Give a valid one in %s." % (what, self.token_option)
             )
         if status == 403:
             raise Failure("%s was refused: %s. If it says nothing more, the API token lacks a scope for this." % (what, said))
         if status == 404 and " instead of an answer" in said:
-            raise Failure("%s: %s. Is api_endpoint right?" % (what, said))
+            raise Failure("%s: %s. Is %s right?" % (what, said, self.endpoint_option))
         if status == 404:
             raise Gone("%s: it does not exist: %s." % (what, said))
         if status in TEMPORARY and method not in REPEATABLE:

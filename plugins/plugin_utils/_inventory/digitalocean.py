@@ -1,19 +1,8 @@
 # Copyright (c) botops.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Droplets: plain HTTP, 200 a page, all pages at once, the tag filter on the server's side."""
+"""Droplets, by the modules' own client: 200 a page, all pages at once, the tag filter on the server's side."""
 
 from __future__ import annotations
-
-import concurrent.futures
-import http.client
-import json
-import math
-import socket
-import ssl
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
 from ansible.module_utils.basic import env_fallback
 
@@ -21,15 +10,14 @@ from ansible_collections.botops.fleet.plugins.module_utils._cloud import (
     DIGITALOCEAN_API,
     DIGITALOCEAN_ENDPOINT,
     DIGITALOCEAN_TOKEN,
-    MOST_ITEMS,
     endpoint_problem,
 )
+from ansible_collections.botops.fleet.plugins.module_utils._resource import Failure
 from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.errors import InventoryError
 from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.hosts import carries, make_host
 from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.secret import resolve
 from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.source import Source
 
-PAGE = 200
 STATE = {"new": "pending", "active": "running", "off": "stopped", "archive": "archived"}
 CREDENTIAL_SPEC = {
     "token": {"type": "raw", "no_log": True},
@@ -56,120 +44,6 @@ def normalise(droplet, account="", tag_keys=None):
         addresses=addresses, labels=droplet.get("tags") or [], vpc=droplet.get("vpc_uuid") or "",
         created=droplet.get("created_at") or "", tag_keys=tag_keys,
     )
-
-
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the token to wherever it points."""
-
-    def redirect_request(self, *args, **kwargs):
-        return None
-
-
-class Api:
-    """Reads one account. Only GET, so every failure that can pass may be tried again."""
-
-    def __init__(self, endpoint, token, token_from, timeout=30, patience=90, sleep=time.sleep, clock=time.monotonic):
-        self.endpoint, self.timeout, self.patience, self.sleep, self.clock = endpoint.rstrip("/"), timeout, patience, sleep, clock
-        self.token_from = token_from
-        self.headers = {"Authorization": "Bearer " + token, "Accept": "application/json", "User-Agent": "botops.fleet inventory"}
-        handlers = [NoRedirect]
-        if self.endpoint.startswith("https:"):
-            handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context()))
-        self.opener = urllib.request.build_opener(*handlers)
-
-    def get(self, path):
-        """The answer's JSON object. Retries what can pass, within the patience of this one call."""
-        deadline = self.clock() + self.patience
-        pause = 0.5
-        for attempt in range(1, 6):
-            try:
-                request = urllib.request.Request(self.endpoint + path, headers=self.headers)
-                with self.opener.open(request, timeout=self.timeout) as answer:
-                    body = json.loads(answer.read())
-                if not isinstance(body, dict):
-                    raise ValueError("not an object")
-                return body
-            except urllib.error.HTTPError as error:
-                problem, wait = self._refused(error), self._wait(error, pause)
-            except (urllib.error.URLError, http.client.HTTPException, ValueError, OSError) as error:
-                problem, wait = self._unreadable(error), pause
-            if attempt == 5 or self.clock() + wait > deadline:
-                raise InventoryError(problem)
-            self.sleep(wait)
-            pause *= 2
-        raise AssertionError("not reached")
-
-    def _refused(self, error):
-        """The sentence for an answer that is an error; raised at once when asking again cannot help."""
-        with error:
-            raw = error.read(100000)
-        try:
-            message = str(json.loads(raw).get("message") or "")
-        except (ValueError, AttributeError):
-            message = ""
-        if error.code == 401:
-            raise InventoryError("the token from %s was refused (401%s)" % (self.token_from, ": " + message if message else ""))
-        if error.code == 403:
-            raise InventoryError("the token from %s may not list droplets (403%s)" % (self.token_from, ": " + message if message else ""))
-        sentence = "the API answered %d%s" % (error.code, " (%s)" % message if message else "")
-        if error.code == 429:
-            return "the API's request limit is used up (429); it asks to wait %d s" % self._wait(error, 0)
-        if error.code < 500:
-            raise InventoryError(sentence)
-        return sentence
-
-    @staticmethod
-    def _wait(error, pause):
-        """As long as the vendor asks for after a 429; the usual pause otherwise."""
-        if error.code != 429:
-            return pause
-        try:
-            if error.headers.get("retry-after"):
-                return max(0.0, float(error.headers["retry-after"]))
-            return max(0.0, float(error.headers["ratelimit-reset"]) - time.time())
-        except (TypeError, ValueError):
-            return max(pause, 1.0)
-
-    def _unreadable(self, error):
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, (socket.timeout, TimeoutError)):
-            return "%s did not answer within %d s" % (self.endpoint, self.timeout)
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            raise InventoryError("the certificate of %s cannot be trusted: %s" % (self.endpoint, reason.verify_message))
-        if isinstance(error, (http.client.HTTPException, ValueError)):
-            return "%s gave an answer that is cut off or not JSON" % self.endpoint
-        return "%s cannot be reached: %s" % (self.endpoint, getattr(reason, "strerror", None) or reason)
-
-    # --- listings
-
-    def page(self, path, number, key):
-        try:
-            body = self.get("%s%sper_page=%d&page=%d" % (path, "&" if "?" in path else "?", PAGE, number))
-        except InventoryError as error:
-            raise InventoryError(str(error) if number == 1 else "page %d was lost: %s" % (number, error)) from error
-        items, total = body.get(key), (body.get("meta") or {}).get("total") if isinstance(body.get("meta"), dict) else None
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or not isinstance(total, int):
-            raise InventoryError("the answer for %s has no %s or no total; is the endpoint right?" % (path, key))
-        if total > MOST_ITEMS:
-            raise InventoryError("the answer for %s claims %d %s, which no account has" % (path, total, key))
-        return items, total
-
-    def everything(self, path, key, workers=8, identity="id"):
-        """All items. When the list changes while it is read, items move between pages and one may be on neither: read again."""
-        for _unused in range(3):
-            items, total = self.page(path, 1, key)
-            totals = {total}
-            # A first page that is not full has none behind it, whatever the total says.
-            count = math.ceil(total / PAGE) if len(items) >= PAGE else 1
-            if count > 1:
-                with concurrent.futures.ThreadPoolExecutor(max_workers=min(workers, count - 1)) as pool:
-                    for more, seen in pool.map(lambda number: self.page(path, number, key), range(2, count + 1)):
-                        items += more
-                        totals.add(seen)
-            unique = {item[identity]: item for item in items}
-            if totals == {len(unique)}:
-                return list(unique.values())
-        raise InventoryError("the list of %s kept changing while it was read, so a host may be missing; try again" % key)
 
 
 class DigitalOceanSource(Source):
@@ -214,14 +88,20 @@ class DigitalOceanSource(Source):
         return resolve(credentials, "token", DIGITALOCEAN_TOKEN, self.context.base_dir)
 
     def fetch(self, credentials, account):
+        # Here, because pydo takes half a second to load, and a cached answer does without it.
+        from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.client import Client
+
         token, came_from = self._token(credentials)
-        if not token.isprintable() or " " in token or not token.isascii():
-            raise InventoryError("the token from %s contains characters that no token has" % came_from)
-        api = Api(self.options["endpoint"], token, came_from, timeout=self.options["timeout"])
+        try:
+            api = Client(token, self.options["endpoint"], self.options["timeout"], parallel=self.context.workers, options=(came_from, "endpoint"))
+            return self._found(api, account)
+        except Failure as failure:
+            raise InventoryError(str(failure).rstrip(".")) from failure
+
+    def _found(self, api, account):
         droplets = {}
-        for path in self.paths():
-            for droplet in api.everything(path, "droplets", self.context.workers):
-                droplets[droplet["id"]] = droplet
+        for query in self.queries():
+            droplets.update((droplet["id"], droplet) for droplet in api.listing("/v2/droplets", "droplets", insist=True, **query))
         found = []
         regions = set()
         for droplet in droplets.values():
@@ -236,7 +116,7 @@ class DigitalOceanSource(Source):
         self._check_regions(api, regions)
         return sorted(found, key=lambda host: int(host["id"]))
 
-    def paths(self):
+    def queries(self):
         """The API takes one tag: send the pair with the fewest values, one listing each, and check the rest here."""
         pairs = [(key, values) for key, values in self.options["tags"] if values]
         bare = [key for key, values in self.options["tags"] if not values]
@@ -246,15 +126,15 @@ class DigitalOceanSource(Source):
         else:
             tags = bare[:1]
         if not tags:
-            return ["/v2/droplets"]
-        return ["/v2/droplets?tag_name=" + urllib.parse.quote(tag, safe="") for tag in tags]
+            return [{}]
+        return [{"tag_name": tag} for tag in tags]
 
     def _check_regions(self, api, seen):
         """Only a region without hosts can be a mistake: then it is worth a request."""
         unknown = set(self.options["regions"] or ()) - seen
         if not unknown:
             return
-        known = {region["slug"] for region in api.everything("/v2/regions", "regions", identity="slug")}
+        known = {region["slug"] for region in api.listing("/v2/regions", "regions", insist=True)}
         wrong = sorted(unknown - known)
         if wrong:
             raise InventoryError("%s is not a region of DigitalOcean; it has %s" % (", ".join(wrong), ", ".join(sorted(known))))

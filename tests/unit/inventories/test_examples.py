@@ -145,6 +145,16 @@ def test_jump_hosts(clouds, tmp_path):
         assert said[name]["ansible_host"].startswith("10.")
 
 
+def test_the_proxy_reaches_every_droplet_that_trades(clouds, tmp_path):
+    """By json_query; who may ask it, by ipaddr."""
+    example = Example("scale-out", tmp_path, clouds)
+    expression = "{{ [nginx_upstreams[0].servers, fleet_private_network] | to_json }}"
+    said = example.ran("ansible", "web-1", "-m", "ansible.builtin.debug", "-a", "msg=" + expression).stdout
+    servers, network = json.loads(json.loads(said.partition("=> ")[2])["msg"])
+    assert len(servers) == 2 and all(re.fullmatch(r"10\.[\d.]+:8080", server["address"]) for server in servers)
+    assert network == "10.108.0.0/20"
+
+
 def judge(role):
     """Tasks that hand a role's variables to its own argument_specs and to its first preflight, on the control node."""
     specification = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]

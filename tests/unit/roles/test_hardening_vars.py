@@ -7,6 +7,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
+from ansible_collections.botops.fleet.plugins.filter.hardening import FilterModule
 from preflight_harness import typed_values
 
 ROLE = pathlib.Path(__file__).resolve().parents[3] / "roles/hardening"
@@ -40,7 +41,11 @@ def render(text, system, **changes):
     variables.update(yaml.safe_load((ROLE / "vars/main.yml").read_text()))
     variables.update({name: value for name, value in changes.items() if not name.startswith("hardening_")})
     variables["_hardening_vars"] = typed_values("hardening", **{name: value for name, value in changes.items() if name.startswith("hardening_")})
-    return Templar(loader=DataLoader(), variables=trusted(variables)).template(trust_as_template(text))
+    templar = Templar(loader=DataLoader(), variables=trusted(variables))
+    # By hand: Ansible's own finder of collections would take the imports of all other tests over.
+    for name, function in FilterModule().filters().items():
+        templar._engine.environment.filters["botops.fleet." + name] = function
+    return templar.template(trust_as_template(text))
 
 
 @pytest.mark.parametrize("system", KNOWN, ids="-".join)
