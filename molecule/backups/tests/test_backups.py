@@ -124,6 +124,8 @@ def test_point_in_time_by_snapshot(host):
     assert facts(host)["sqlite"] != rows
     host.run(f"botops-backup restore paper --at {moment} --source sqlite")
     assert facts(host)["sqlite"] == rows
+    assert host.out(f"ls {TRADES}.replaced-*Z").count("\n") == 0, "the one that was there is kept"
+    host.run(f"rm {TRADES}.replaced-*")
 
 
 def test_one_file_back(host):
@@ -164,7 +166,7 @@ def test_a_disk_too_small_is_refused_before_anything(host):
     quick(host)
     host.run("mkdir -p /var/lib/bot-paper; mount -t tmpfs -o size=20m tmpfs /var/lib/bot-paper")
     try:
-        assert "free, and the snapshot needs" in host.refused("botops-backup restore paper --source sqlite")
+        assert "free, and the snapshot needs" in host.refused("botops-backup restore paper --source data")
         assert host.out("ls -A /var/lib/bot-paper") == ""
     finally:
         host.run("umount /var/lib/bot-paper; rm /var/lib/bot-paper/big")
@@ -175,7 +177,7 @@ def test_a_data_volume_of_its_own_is_exchanged_within(host):
     expected = facts(host)
     host.run("mount -t tmpfs -o size=200m tmpfs /var/lib/bot-paper && echo old > /var/lib/bot-paper/old && chown bot-paper: /var/lib/bot-paper")
     try:
-        host.run("botops-backup restore paper --source sqlite")
+        host.run("botops-backup restore paper --source data")
         assert host.select("SELECT count(*), max(id) FROM orders") == expected["sqlite"]
         assert host.out("cat /var/lib/bot-paper/.replaced-*Z/old") == "old"
     finally:

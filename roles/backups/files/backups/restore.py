@@ -12,9 +12,10 @@ from . import active, checks, servers, sources
 from .common import EVIDENCE, STATE, Refused, ago, fresh_directory, iso, last_words, now, parse_time, read_json, record, run, say, size, stamp, write_json
 from .restic import Repository, repositories
 
-KINDS = ("sqlite", "directory", "postgresql", "redis", "release", "configuration")
+# `data` is a bot's directories with the databases in them; `sqlite` is the databases alone, each for itself.
+KINDS = ("data", "sqlite", "postgresql", "redis", "release", "configuration")
 # The configuration is the inventory's; it comes back only when it is asked for.
-USUAL = KINDS[:-1]
+USUAL = ("data", "postgresql", "redis", "release")
 
 
 def choose(config: dict, bot: str, at: str = "", repository: str = "", snapshot: str = "") -> tuple[Repository, dict]:
@@ -71,8 +72,11 @@ class Restore:
         if source and source not in KINDS:
             raise Refused(f"source: {source!r} is none; write one of {', '.join(KINDS)}.")
         self.known = next((entry for entry in sources.bots(config) if entry["name"] == bot), None)
-        self.entries = [entry for entry in self.manifest["sources"] if entry["type"] in self.kinds]
-        self.tops = [] if "directory" not in self.kinds and "sqlite" not in self.kinds else self.manifest["directories"]
+        wanted = {*self.kinds, *(("sqlite", "directory") if "data" in self.kinds else ())}
+        self.entries = [entry for entry in self.manifest["sources"] if entry["type"] in wanted]
+        self.tops = self.manifest["directories"] if "data" in self.kinds else []
+        # What is exchanged for itself: paths.
+        self.single = [self.path] if self.path else [entry["path"] for entry in self.entries] if source == "sqlite" else []
         # A restore never takes place in a place that holds other bots' data, whatever a manifest says.
         for top in self.tops:
             if len(pathlib.PurePath(top).parts) < 3 or ".." in pathlib.PurePath(top).parts:
@@ -96,9 +100,9 @@ class Restore:
         place = self.place()
         above = next(parent for parent in place.parents if parent.exists())
         steps = []
-        if self.path:
-            steps.append(f"{self.path} comes back; the one that is there becomes {self.path}.replaced-{self.label}")
-        else:
+        for path in self.single:
+            steps.append(f"{path} comes back; the one that is there becomes {path}.replaced-{self.label}")
+        if not self.single:
             for top in self.tops:
                 steps.append(f"{top} comes back; what is there becomes {self.aside(pathlib.Path(top))}")
             for entry in self.entries:
@@ -143,9 +147,9 @@ class Restore:
             if problems:
                 raise Refused(f"What was restored is not what was saved, and nothing was exchanged: {'; '.join(problems)}.")
             self.put_sqlite_in_place(place)
-            if self.path:
-                replaced += self.exchange_one(place)
-            else:
+            for path in self.single:
+                replaced += self.exchange_one(place, path)
+            if not self.single:
                 for entry in self.entries:
                     if entry["type"] in ("postgresql", "redis"):
                         source = self.source_of(entry)
@@ -236,11 +240,11 @@ class Restore:
         os.rename(restored, top)
         return [str(aside)] if there else []
 
-    def exchange_one(self, place: pathlib.Path) -> list[str]:
-        target, restored = pathlib.Path(self.path), place / self.path.lstrip("/")
+    def exchange_one(self, place: pathlib.Path, path: str) -> list[str]:
+        target, restored = pathlib.Path(path), place / path.lstrip("/")
         if not restored.exists():
             short = self.snapshot["short_id"]
-            raise Refused(f"path: snapshot {short} has no {self.path}; `botops-backup restic {self.repository.name} ls {short}` lists what it has.")
+            raise Refused(f"path: snapshot {short} has no {path}; `botops-backup restic {self.repository.name} ls {short}` lists what it has.")
         if restored.is_dir():
             self.adopt(restored)
         else:
@@ -249,10 +253,10 @@ class Restore:
             os.lchown(restored, users.get(info.st_uid, info.st_uid), groups.get(info.st_gid, info.st_gid))
         replaced = []
         for suffix in ("", *(sources.COMPANIONS if self.entries else ())):
-            there = pathlib.Path(self.path + suffix)
+            there = pathlib.Path(path + suffix)
             if os.path.lexists(there):
-                os.rename(there, f"{self.path}.replaced-{self.label}{suffix}")
-                replaced.append(f"{self.path}.replaced-{self.label}{suffix}")
+                os.rename(there, f"{path}.replaced-{self.label}{suffix}")
+                replaced.append(f"{path}.replaced-{self.label}{suffix}")
         target.parent.mkdir(parents=True, exist_ok=True)
         os.rename(restored, target)
         return replaced
