@@ -46,7 +46,7 @@ def bot(entry):
 
 def config(values, host):
     """values: the role's typed variables by their short names. Nothing secret."""
-    keep = {period: values["keep_" + period] for period in ("daily", "weekly", "monthly")}
+    keep = retention(values)
     return {
         "host": host,
         "repositories": [
@@ -148,13 +148,18 @@ def local_paths(values):
     return [entry["repository"] for entry in values["repositories"] if kind(entry["repository"]) == "local"]
 
 
+def retention(values):
+    """By restic's words. What is young stays whole: two runs of one day are two moments to go back to."""
+    return {"within": "%dh" % values["keep_hours"], **{period: values["keep_" + period] for period in ("daily", "weekly", "monthly")}}
+
+
 def retention_words(keep):
     return [word for period, count in keep.items() if count for word in ("--keep-" + period, str(count))]
 
 
 def prune(values, host):
     """One restic command for each repository in which the host cannot delete, with the credentials that can."""
-    keep = {period: values["keep_" + period] for period in ("daily", "weekly", "monthly")}
+    keep = retention(values)
     runs = []
     for entry in values["repositories"]:
         if not entry.get("append_only") or not entry.get("prune"):

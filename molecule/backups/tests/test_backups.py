@@ -128,6 +128,26 @@ def test_point_in_time_by_snapshot(host):
     host.run(f"rm {TRADES}.replaced-*")
 
 
+def test_retention_keeps_what_is_young_and_one_a_day_of_what_is_older(host):
+    """Snapshots of three earlier days, two of each: restic is told their time. The run after them forgets one of each pair, and none of today's."""
+    for day, hour in ((5, 1), (5, 2), (6, 1), (6, 2), (30, 1), (30, 2)):
+        host.run(f"cd /; botops-backup restic local backup --quiet --host {host.name} --tag botops --tag bot=paper "
+                 f"--time \"$(date -u -d '{day} days ago' +%Y-%m-%d) 0{hour}:00:00\" /etc/hostname")
+    young = len(snapshots(host, 2))
+    quick(host)
+    assert len(snapshots(host, 2)) == young + 1
+    assert [when[11:13] for when in snapshots(host)[:3]] == ["02", "02", "02"] and len(snapshots(host)) == young + 4
+    host.run("botops-backup restic local forget $(botops-backup restic local snapshots --json --tag bot=paper --path /etc/hostname | "
+             "python3 -c 'import json,sys; print(*[s[\"short_id\"] for s in json.load(sys.stdin)])')")
+
+
+def snapshots(host, days=0):
+    """Times of this bot's snapshots in the local repository, oldest first; of the last `days` only."""
+    found = sorted(entry["time"] for entry in json.loads(host.out("botops-backup restic local snapshots --json --tag bot=paper")))
+    since = host.out(f"date -u -d '{days} days ago' +%Y-%m-%dT%H:%M:%S") if days else ""
+    return [when for when in found if when >= since]
+
+
 def test_one_file_back(host):
     quick(host)
     host.run("echo wrong > /var/lib/bot-paper/state/position.json")

@@ -22,6 +22,7 @@ PRIVATE = ("http://127.", "http://10.", "http://172.", "http://192.168.", "http:
 LEAST = {
     "backups_jitter_seconds": (0, "seconds"),
     "backups_drill_memory_mb": (128, "megabytes"),
+    "backups_keep_hours": (1, "hours"),
     "backups_keep_daily": (0, "days"),
     "backups_keep_weekly": (0, "weeks"),
     "backups_keep_monthly": (0, "months"),
@@ -123,8 +124,9 @@ def check_numbers(values):
     for name, (least, unit) in sorted(LEAST.items()):
         if values[name] < least:
             found.append("%s: %s is too small; the least is %d %s" % (name, values[name], least, unit))
-    if not any(values["backups_keep_" + period] for period in ("daily", "weekly", "monthly")):
-        found.append("backups_keep_daily, backups_keep_weekly and backups_keep_monthly are all 0; nothing would be kept")
+    if values["backups_schedule"] and not values["backups_keep_daily"] and values["backups_keep_hours"] < 24:
+        found.append("backups_keep_hours: %d and no backups_keep_daily would leave nothing of yesterday; keep at least 24 hours or 1 day"
+                     % values["backups_keep_hours"])  # fmt: skip
     return found
 
 

@@ -32,7 +32,8 @@ def choose(config: dict, bot: str, at: str = "", repository: str = "", snapshot:
             other = found[-1]["about"].get("bot") or "the host's own files"
             raise Refused(f"snapshot: {snapshot} is one of {other}, not of {bot}; `botops-backup list {bot}` shows this bot's.")
         seen += found
-        fitting = [entry for entry in found if limit is None or entry["when"] <= limit]
+        # Lists show whole seconds, and what a list shows must be found by it.
+        fitting = [entry for entry in found if limit is None or entry["when"].replace(microsecond=0) <= limit]
         if fitting:
             for line in silent:
                 say(f"WARNING {line}")
