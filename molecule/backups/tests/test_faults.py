@@ -22,6 +22,15 @@ def recovers(host):
     assert said["verdict"] == "ok", said
 
 
+def fails_here(host):
+    """The same with one repository: what it said."""
+    return host.refused("botops-backup run paper --wait 60 --repository local")
+
+
+def recovers_here(host, repository="local"):
+    host.run(f"botops-backup run paper --wait 60 --repository {repository}")
+
+
 def test_a_source_that_cannot_be_read_is_named_and_the_others_are_saved(host):
     host.run("systemctl stop redis-server")
     try:
@@ -41,21 +50,21 @@ def test_a_locked_database_is_named(host):
     host.run("sed -i 's/\"sqlite_busy_seconds\": 30/\"sqlite_busy_seconds\": 2/' /etc/botops/backups/config.json")
     host.run("systemd-run --collect --unit=locker -p User=bot-paper python3 -c \"$1\"; sleep 1", lock)
     try:
-        said = fails(host)
+        said = fails_here(host)
     finally:
         host.run("systemctl stop locker; rm -f /var/lib/bot-paper/locked.db*")
-    assert said["problems"] == ["paper: SQLite /var/lib/bot-paper/locked.db: database is locked"]
-    recovers(host)
+    assert "paper: SQLite /var/lib/bot-paper/locked.db could not be saved: database is locked" in said
+    recovers_here(host)
 
 
 def test_a_table_renamed_since_the_query_was_written(host):
     host.psql("ALTER TABLE orders RENAME TO trades")
     try:
-        said = fails(host)
+        said = fails_here(host)
     finally:
         host.psql("ALTER TABLE trades RENAME TO orders")
-    assert len(said["problems"]) == 1 and 'relation "orders" does not exist' in said["problems"][0]
-    recovers(host)
+    assert 'relation "orders" does not exist' in said
+    recovers_here(host)
 
 
 def test_a_disk_full_in_the_middle_of_a_dump(host):
@@ -65,13 +74,14 @@ def test_a_disk_full_in_the_middle_of_a_dump(host):
     host.run("mkdir -p /var/lib/botops/backups/staging; mount -t tmpfs -o size=16m,mode=0711 tmpfs /var/lib/botops/backups/staging")
     host.run("sed -i 's/\"min_free_mb\": 50/\"min_free_mb\": 1/' /etc/botops/backups/config.json")
     try:
-        said = fails(host)
+        said = fails_here(host)
     finally:
         host.run("umount /var/lib/botops/backups/staging; rm -f /var/lib/bot-paper/large.db")
         host.run("sed -i 's/\"min_free_mb\": 1$/\"min_free_mb\": 50/; s/\"min_free_mb\": 1,/\"min_free_mb\": 50,/' /etc/botops/backups/config.json")
-    assert [problem for problem in said["problems"] if "SQLite /var/lib/bot-paper/large.db" in problem and "full" in problem], said
-    assert [entry for entry in said["snapshots"] if entry["what"] == "paper"]
-    recovers(host)
+    assert "paper: SQLite /var/lib/bot-paper/large.db could not be saved: database or disk is full" in said
+    manifest = json.loads(host.out("botops-backup restic local dump latest --tag bot=paper /var/lib/botops/backups/staging/paper/manifest.json"))
+    assert [entry["name"] for entry in manifest["sources"] if entry["type"] == "sqlite"] == ["trades.db"], "the other one is saved"
+    recovers_here(host)
 
 
 def test_a_disk_without_room_is_refused_at_once(host):
@@ -83,12 +93,12 @@ def test_a_disk_without_room_is_refused_at_once(host):
 
 def test_a_restic_that_was_killed_leaves_no_lock_that_stops_the_next_run(host):
     host.run("dd if=/dev/urandom of=/var/lib/bot-paper/blob bs=1M count=60 status=none")
-    host.run("systemctl start --no-block botops-backup")
+    host.run("systemd-run --collect --unit=killed botops-backup run paper --repository local")
     # While it uploads, and not while it asks.
     look = "for i in $(seq 600); do pid=$(pgrep -f '^restic .* backup ' || pgrep -f '^restic backup '); [ -n \"$pid\" ] && break; sleep 0.05; done; "
     host.run(look + "sleep 0.3; kill -9 $pid")
-    host.run("while [ $(systemctl is-active botops-backup) = activating ]; do sleep 0.3; done")
-    recovers(host)
+    host.run("while systemctl is-active -q killed; do sleep 0.3; done")
+    recovers_here(host)
     assert host.out("botops-backup restic local list locks") == ""
     host.run("rm /var/lib/bot-paper/blob")
 
@@ -97,7 +107,7 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(host, store):
     """Twenty seconds of nobody at the port; the run waits and is whole."""
     store.run("systemctl stop rest; systemd-run --collect --on-active=20 systemctl start rest")
     begun = time.monotonic()
-    recovers(host)
+    recovers_here(host, "rest")
     print(f"\n{host.name}: with a store that was away for 20 s the run took {time.monotonic() - begun:.1f} s")
 
 
@@ -135,11 +145,10 @@ def test_credentials_that_do_not_fit_are_said_at_once(host, repository, key, was
         assert time.monotonic() - begun < 60
     finally:
         host.run("mv /root/secrets.json /etc/botops/backups/secrets.json")
-    recovers(host)
+    host.run("botops-backup init")
 
 
 def test_a_pack_that_was_cut_short_is_found_by_the_drill_and_reported(host):
-    recovers(host)
     host.run("cp -a /srv/backups /root/whole")
     host.run("cd /srv/backups/data; for f in $(find . -type f -size +20k); do truncate -s -4000 $f; done")
     host.run("rm -f /var/log/alarms")
@@ -164,7 +173,7 @@ def test_nothing_ran_is_noticed(host):
     assert host.run("systemctl start botops-backup-check.service", check=False).returncode != 0
     assert "botops-backup-check.service" in host.out("for i in $(seq 20); do cat /var/log/alarms 2>/dev/null && break; sleep 0.2; done")
     assert "a complete backup of paper is " in host.out("journalctl -u botops-backup-check -n 5 --no-pager -o cat")
-    recovers(host)
+
 
 
 def test_the_dead_mans_switch_was_asked(host, store):

@@ -13,7 +13,7 @@ PLACES = {"rest": "rest/{host}", "vault": "{host}"}
 def repository(request, host, store):
     host.trade(0.3)
     host.rest()
-    host.run("systemctl start botops-backup")
+    host.run(f"botops-backup run paper --wait 60 --repository {request.param}")
     return request.param, "/home/vault/" + PLACES[request.param].format(host=host.name)
 
 
@@ -67,7 +67,7 @@ def test_an_ssh_store_speaks_nothing_else(host, store):
 def test_the_host_forgets_nothing_and_the_control_nodes_credentials_do(host, store, repository):
     """On the store's own disk, by the account that may: the very command of playbooks/prune.yml."""
     name, place = repository
-    host.run("systemctl start botops-backup")
+    host.run(f"botops-backup run paper --wait 60 --repository {name}")
     count = len(json.loads(host.out(f"botops-backup restic {name} snapshots --json --tag bot=paper")))
     assert count >= 2
     secret = {"RESTIC_PASSWORD": json.loads(host.out("cat /etc/botops/backups/secrets.json"))["repositories"][name]["password"]}
