@@ -40,7 +40,7 @@ venv: ## The tests' virtual environment, pinned
 engine:
 	@lab/engine.sh
 
-.PHONY: test check lint unit sanity molecule e2e core
+.PHONY: test check lint unit sanity cloud molecule e2e core
 test: ## Everything that CI runs
 	@$(PYTHON) lab/control_node.py requirements-dev.txt
 	@"$(VENV_BIN)/python" tests/run.py all
@@ -53,6 +53,9 @@ unit: venv ## Unit tests
 
 sanity: venv ## ansible-test sanity and galaxy-importer on the built collection
 	@"$(VENV_BIN)/python" tests/run.py sanity
+
+cloud: venv ## Provisioning against the emulated vendor: a fleet from nothing, drift, interruptions, removal
+	@"$(VENV_BIN)/python" tests/run.py cloud
 
 molecule: venv engine ## Molecule, every scenario, or one: make molecule SCENARIO=nginx
 	@"$(VENV_BIN)/python" tests/run.py molecule $(SCENARIO)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the project's checks and close with one line of counts.
 
-run.py [all | check | lint | unit | sanity | molecule [SCENARIO ...] | lab] ...
+run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab] ...
 
 Each check writes its output to build/test/<name>.log; of a failed one the last lines are shown. Checks that need the
 machine for themselves (the lab, whose times are asserted) run alone, the others two at a time.
@@ -28,7 +28,7 @@ TIMED = {"molecule lockout"}
 SECONDS = {
     "molecule interrupted": 540, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 450, "molecule nginx": 360,
     "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule bot_compose": 190, "molecule hardening_docker": 150,
-    "molecule haproxy_vip": 110, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
+    "molecule haproxy_vip": 110, "cloud": 150, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
 }  # fmt: skip
 NOT_MEASURED = 300
 PYTHON = sys.executable
@@ -167,6 +167,10 @@ def sanity() -> list[Check]:
     ]
 
 
+def cloud() -> list[Check]:
+    return [Check("cloud", [PYTHON, "-m", "pytest", "tests/cloud", "-q", "-s", "--no-header"], junit=True)]
+
+
 def molecule(scenarios: list[str]) -> list[Check]:
     known = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
     for name in scenarios:
@@ -235,10 +239,12 @@ def main() -> int:
         engine_and_images()
         scenarios = molecule(sys.argv[2:])
         alone = [check for check in scenarios if check.name in TIMED]
-        go([*(sanity() if what == "all" else []), *(check for check in scenarios if check not in alone)], at_once)
+        go([*([*sanity(), *cloud()] if what == "all" else []), *(check for check in scenarios if check not in alone)], at_once)
         go(alone, one_by_one)
     if what == "sanity":
         go(sanity(), in_order)
+    if what == "cloud":
+        go(cloud(), in_order)
     if not ran:
         sys.exit(__doc__)
     passed, failed = sum(check.passed for check in ran), sum(check.failed for check in ran)

@@ -10,8 +10,12 @@ SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.y
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
 
 
+# Roles that run on the control node: tests/cloud runs their playbooks against emulated vendors.
+WITHOUT_HOSTS = {"fleet"}
+
+
 def test_every_role_has_a_scenario_of_its_name():
-    assert {path.name for path in ROOT.glob("roles/*")} <= set(SCENARIOS)
+    assert {path.name for path in ROOT.glob("roles/*")} - WITHOUT_HOSTS <= set(SCENARIOS)
 
 
 def test_the_lowest_core_that_is_claimed_is_tested():

@@ -89,7 +89,7 @@ def test_no_database_travels_as_a_file(pair):
     """Neither one that nobody declared nor one without WAL; both are reported."""
     make = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('pragma journal_mode=' + sys.argv[2]); c.execute('create table t(x)')"
     pair.a.run('cd /var/lib/bot-paper; python3 -c "$1" cache.bin wal; python3 -c "$1" old.db delete; chown bot-paper: *', make)
-    problems = wait_for(lambda: pair.a.status()["replication"]["unreplicated"], 30)
+    problems = wait_for(lambda: len(seen := pair.a.status()["replication"]["unreplicated"]) == 2 and seen, 30)
     assert "no pattern of `find` matches" in problems["cache.bin"]
     assert "is not in WAL mode" in problems["old.db"]
     time.sleep(5)

@@ -1,0 +1,214 @@
+# Copyright (c) botops.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the role fleet's declaration comes to: arguments for the do_* modules, a table of what they would do, and what it costs."""
+
+from __future__ import annotations
+
+import json
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+ANYWHERE = ["0.0.0.0/0", "::/0"]
+# The vendor adds a fifth for weekly backups: https://docs.digitalocean.com/products/backups/details/pricing/
+BACKUPS = 0.2
+
+
+def owner_tag(values):
+    return values["owner_tag"] or f"fleet:{values['name']}"
+
+
+def hosts(declared):
+    """Every host by itself: (name, its declaration)."""
+    found = []
+    for host in declared["hosts"]:
+        names = [host["name"]] if host["count"] == 1 else [f"{host['name']}-{number}" for number in range(1, host["count"] + 1)]
+        found += [(name, host) for name in names]
+    return found
+
+
+def tags_of(host, values):
+    bot = [f"bot:{host['bot']}"] if host.get("bot") else []
+    return sorted({f"env:{values['environment']}", *bot, *(f"role:{role}" for role in host["roles"]), *host["tags"]})
+
+
+def _peers(listed, roles):
+    """Addresses and tags out of a list that names both, as the firewall's module takes them."""
+    tags = [f"role:{entry}" for entry in listed if entry in roles]
+    addresses = [entry for entry in listed if entry not in roles] or ([] if tags else ANYWHERE)
+    return {**({"addresses": addresses} if addresses else {}), **({"tags": tags} if tags else {})}
+
+
+def _firewall(declared, name, owner):
+    if "firewall" not in declared:
+        return None
+    roles = {role for _name, host in hosts(declared) for role in host["roles"]}
+    rules = declared["firewall"]
+    outbound = rules.get("outbound_rules")
+    if outbound is None:
+        outbound = [{"protocol": protocol, "ports": "all", "to": []} for protocol in ("tcp", "udp", "icmp")]
+
+    def rule(entry, end, key):
+        # ICMP has no ports.
+        ports = {} if entry["protocol"] == "icmp" else {"ports": entry["ports"]}
+        return {"protocol": entry["protocol"], **ports, end: _peers(entry[key], roles)}
+
+    return {
+        "name": name, "tags": [owner],
+        "inbound_rules": [rule(entry, "sources", "from") for entry in rules["inbound_rules"]],
+        "outbound_rules": [rule(entry, "destinations", "to") for entry in outbound],
+    }  # fmt: skip
+
+
+def digitalocean(values):
+    """Arguments of the do_* modules, by kind, in the order in which they depend on each other."""
+    declared, name, owner = values["digitalocean"], values["name"], owner_tag(values)
+    region = declared["region"]
+    keys = [key["name"] for key in declared["ssh_keys"]]
+    droplets = [
+        {
+            "name": host, "owner_tag": owner, "region": region, "size": about["size"], "image": about["image"], "vpc": name, "ssh_keys": keys,
+            "tags": tags_of(about, values), "backups": about["backups"], "monitoring": about["monitoring"],
+        }
+        for host, about in hosts(declared)
+    ]  # fmt: skip
+    databases = [
+        {
+            "owner_tag": owner, "region": region, "vpc": name, "trusted_sources": [{"type": "tag", "value": owner}],
+            **{key: about[key] for key in about if about[key] not in ([], None)},
+        }
+        for about in declared["databases"]
+    ]  # fmt: skip
+    balancer = declared.get("load_balancer")
+    alerts = declared.get("alerts")
+    return {
+        "owner_tag": owner,
+        "ssh_keys": [key for key in declared["ssh_keys"] if key.get("public_key")],
+        "vpc": {"name": name, "region": region, **({"ip_range": declared["ip_range"]} if declared.get("ip_range") else {})},
+        "droplets": droplets,
+        "firewall": _firewall(declared, name, owner),
+        "databases": databases,
+        "reserved_addresses": [host for host, about in hosts(declared) if about["reserved_address"]],
+        "certificates": declared["certificates"],
+        "load_balancer": balancer and {
+            "name": name, "region": region, "vpc": name, "tag": f"role:{balancer['role']}",
+            **{key: balancer[key] for key in ("forwarding_rules", "health_check", "redirect_http_to_https") if key in balancer},
+        },
+        "records": declared["records"],
+        "alerts": [
+            {"name": f"{name} {metric} above {value}", "metric": metric, "when": "above", "value": float(value), "window": alerts["window"],
+             "tags": [owner], "emails": alerts["emails"]}
+            for metric, value in sorted((alerts or {"above": {}})["above"].items())
+        ],
+        "uptime_checks": declared["uptime_checks"],
+        "project": {"name": name} if declared["project"] else None,
+    }  # fmt: skip
+
+
+# --- the first connection
+
+
+def host_keys(names):
+    """{name: {private, public}}: keys that new hosts get from cloud-init, so that the first connection can be checked."""
+    found = {}
+    for name in names:
+        key = Ed25519PrivateKey.generate()
+        found[name] = {
+            "private": key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode(),
+            "public": key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
+        }
+    return found
+
+
+def alias(name, fleet):
+    """Under what a host's key is known before its address is: it is written down before the host is asked for."""
+    return f"{name}.{fleet}.fleet"
+
+
+def known(droplets, fleet, text):
+    """Entries of known_hosts that are missing: the key that each host's alias has, under its address."""
+    keys = dict(line.split(" ", 1) for line in (text or "").splitlines() if line.count(" ") >= 2)
+    found = []
+    for droplet in droplets:
+        key, address = keys.get(alias(droplet["name"], fleet)), droplet["public_ipv4"]
+        if key and address and keys.get(address) != key:
+            found.append({"name": address, "key": f"{address} {key}"})
+    return found
+
+
+def user_data(key, admin):
+    """cloud-init's configuration of a new host: https://cloudinit.readthedocs.io/en/latest/reference/modules.html#ssh"""
+    config = {"ssh_deletekeys": True, "ssh_keys": {"ed25519_private": key["private"], "ed25519_public": key["public"]}, "ssh_pwauth": False}
+    if admin.get("name"):
+        account = {"name": admin["name"], "groups": "sudo", "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL", "lock_passwd": True}
+        config["users"] = ["default", {**account, "ssh_authorized_keys": admin["keys"]}]
+    return "#cloud-config\n" + json.dumps(config)
+
+
+def values_of(record, addresses):
+    """A record's values: what is written down, and the hosts' public addresses."""
+    return [*record["values"], *(addresses[host] for host in record["hosts"])]
+
+
+# --- what it costs, and what would happen
+
+
+def costs(plan, sizes, prices):
+    """Lines of {what, size, monthly}; monthly is None where neither the API nor `fleet_prices` tells a price."""
+    known = {size["slug"]: size["price_monthly"] for size in sizes}
+    lines = []
+    for droplet in plan["droplets"]:
+        price = prices.get(droplet["size"], known.get(droplet["size"]))
+        lines.append({"what": f"droplet {droplet['name']}", "size": droplet["size"], "monthly": price})
+        if droplet["backups"]:
+            lines.append({"what": f"backups of {droplet['name']}", "size": "weekly", "monthly": None if price is None else round(price * BACKUPS, 2)})
+    for database in plan["databases"]:
+        price = prices.get(database["size"])
+        nodes = database.get("num_nodes", 1)
+        lines.append({"what": f"database {database['name']}", "size": f"{nodes} x {database['size']}", "monthly": None if price is None else price * nodes})
+    if plan["load_balancer"]:
+        lines.append({"what": f"load balancer {plan['load_balancer']['name']}", "size": "load_balancer", "monthly": prices.get("load_balancer")})
+    return lines
+
+
+def total(lines):
+    return round(sum(line["monthly"] or 0 for line in lines), 2)
+
+
+def over_budget(lines, budget):
+    """The sentence that refuses a plan; nothing when it is within the budget or there is none."""
+    if not budget:
+        return ""
+    unknown = [line["size"].rpartition(" ")[2] for line in lines if line["monthly"] is None]
+    if unknown:
+        return (
+            f"fleet_monthly_budget is {budget:g}, but the API tells no price of {', '.join(sorted(set(unknown)))}: "
+            "write what the vendor asks for a month into fleet_prices, or set fleet_monthly_budget: 0."
+        )
+    if total(lines) > budget:
+        return f"The plan costs {total(lines):g} dollars a month, and fleet_monthly_budget is {budget:g}: declare less, or raise it. Nothing was created."
+    return ""
+
+
+def changes(results):
+    """{kind, name, action} of every registered result, looped or not, that would change something."""
+    found = []
+    for kind, result in results:
+        for one in result.get("results", [result]):
+            if one.get("skipped") or not one.get("changed"):
+                continue
+            diff = (one.get("diff") or [{}])[0] if isinstance(one.get("diff"), list) else one.get("diff") or {}
+            found.append({
+                "kind": kind, "name": diff.get("before_header") or diff.get("after_header") or str(one.get("item", "")),
+                "action": "change" if diff.get("before") and diff.get("after") else "destroy" if diff.get("before") else "create",
+            })  # fmt: skip
+    return found
+
+
+def table(found, lines):
+    """What an operator reads before anything happens."""
+    rows = [f"  {entry['action']:8} {entry['name']}" for entry in found] or ["  nothing to change"]
+    money = [f"  {'?' if line['monthly'] is None else format(line['monthly'], '.2f'):>9}  {line['what']} ({line['size']})" for line in lines]
+    unknown = sum(line["monthly"] is None for line in lines)
+    more = f", and {unknown} of which the API tells no price (fleet_prices)" if unknown else ""
+    return [*rows, "", "dollars a month, without traffic:", *money, f"  {total(lines):9.2f}  altogether{more}"]

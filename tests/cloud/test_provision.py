@@ -1,0 +1,222 @@
+"""From a declaration to a fleet at the emulated vendor: nothing twice, drift corrected, the price seen first, everything removed again."""
+
+import contextlib
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from emulators.digitalocean import Emulator  # noqa: E402 - beside the tests
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6SyCVcaAvR2yA3kvHLrY2Q8bDkMqZ8y0H1hQm2D1mF operator"
+DECLARED = {
+    "fleet_name": "prod",
+    "fleet_admin": {"name": "admin", "keys": [KEY]},
+    "fleet_prices": {"db-s-1vcpu-1gb": 15.15, "load_balancer": 12},
+    "fleet_digitalocean": {
+        "region": "nyc3",
+        "ip_range": "10.108.0.0/20",
+        "ssh_keys": [{"name": "operator", "public_key": KEY}],
+        "hosts": [
+            {"name": "engine", "count": 2, "size": "s-1vcpu-1gb", "roles": ["bot"], "bot": "polymarket", "backups": True},
+            {"name": "web", "size": "s-1vcpu-2gb", "roles": ["web"], "reserved_address": True},
+        ],
+        "firewall": {
+            "inbound_rules": [
+                {"ports": "22", "from": ["198.51.100.0/24"]},
+                {"ports": "443"},
+                {"ports": "8080", "from": ["web"]},
+            ]
+        },
+        "databases": [{"name": "trades", "engine": "pg", "version": "16", "size": "db-s-1vcpu-1gb", "databases": ["trading"], "users": ["bot"]}],
+        "records": [{"domain": "example.com", "name": "bot", "hosts": ["web"]}],
+        "alerts": {"emails": ["ops@example.com"], "above": {"cpu": 90, "disk": 90}},
+        "uptime_checks": [{"name": "site", "target": "https://bot.example.com"}],
+    },
+}
+
+
+class Fleet:
+    """The declaration in an inventory, and the playbooks run on it as a user runs them."""
+
+    def __init__(self, cloud, directory):
+        self.cloud, self.directory = cloud, directory
+        self.declared = json.loads(json.dumps(DECLARED))
+        self.declared["fleet_known_hosts"] = str(directory / "known_hosts")
+        (directory / "inventory/group_vars").mkdir(parents=True)
+        (directory / "inventory/fleet.yml").write_text(
+            yaml.safe_dump({"plugin": "botops.fleet.fleet", "sources": [{"type": "digitalocean", "tags": {"fleet": "prod"}, "user": "admin"}]})
+        )
+
+    def environment(self):
+        return {
+            "PATH": os.environ["PATH"], "HOME": str(self.directory), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "PYTHONUTF8": "1",
+            "DIGITALOCEAN_TOKEN": self.cloud.token, "DIGITALOCEAN_API_ENDPOINT": self.cloud.url, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "500",
+            "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+        }  # fmt: skip
+
+    def argv(self, tool, *more):
+        (self.directory / "inventory/group_vars/all.yml").write_text(yaml.safe_dump(self.declared))
+        return [str(pathlib.Path(sys.executable).parent / tool), "-i", str(self.directory / "inventory"), *more]
+
+    def run(self, playbook, *more, fails=False):
+        self.cloud.log.clear()
+        argv = self.argv("ansible-playbook", str(ROOT / "playbooks" / f"{playbook}.yml"), *more)
+        done = subprocess.run(argv, text=True, capture_output=True, env=self.environment(), cwd=self.directory, check=False)
+        said = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, said[-6000:]
+        assert self.cloud.token not in said and "PRIVATE KEY" not in said
+        return said
+
+    def hosts(self):
+        done = subprocess.run(self.argv("ansible-inventory", "--list"), text=True, capture_output=True, env=self.environment(), check=True)
+        return json.loads(done.stdout)
+
+    def writes(self):
+        return [f"{entry['method']} {entry['path']}" for entry in self.cloud.writes()]
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    with Emulator(specification=os.environ.get("BOTOPS_DIGITALOCEAN_OPENAPI")) as cloud:
+        cloud.handle("POST", "/v2/domains", {"authorization": f"Bearer {cloud.token}"}, json.dumps({"name": "example.com"}).encode())
+        yield Fleet(cloud, tmp_path)
+        assert cloud.violations == []
+
+
+def test_from_nothing_to_a_fleet_and_nothing_twice(fleet):
+    planned = fleet.run("plan")
+    assert fleet.writes() == []
+    assert re.search(r"create +droplet engine-1", planned) and re.search(r"create +droplet web", planned)
+    # Two droplets of 6 with a fifth for backups, one of 12, a database of 15.15.
+    assert re.search(r"41\.55 +altogether", planned), planned[-2000:]
+
+    fleet.run("provision")
+    droplets = fleet.cloud.table("droplets").values()
+    assert sorted(droplet["name"] for droplet in droplets) == ["engine-1", "engine-2", "web"]
+    found = fleet.hosts()
+    assert sorted(found["bot_hosts"]["hosts"]) == ["engine-1", "engine-2"] and found["web_hosts"]["hosts"] == ["web"]
+    known = (fleet.directory / "known_hosts").read_text().splitlines()
+    assert len([line for line in known if re.match(r"[\d.]+ ssh-ed25519 ", line)]) == 3
+
+    again = fleet.run("provision")
+    assert fleet.writes() == [] and "changed=0" in again
+    assert "nothing to change" in fleet.run("plan") and fleet.writes() == []
+
+
+def test_results_reach_the_variables_of_hosts_in_memory(fleet):
+    fleet.run("provision")
+    uri = "hostvars.localhost.fleet_outputs.databases.trades.secrets.private_connection.uri"
+    plays = [
+        {"import_playbook": str(ROOT / "playbooks/provision.yml")},
+        {"name": "Read", "hosts": "engine-1", "connection": "local", "gather_facts": False, "tasks": [
+            {"ansible.builtin.assert": {"that": [f"{uri} is match('postgres')", "hostvars.localhost.fleet_outputs.addresses.web is match('192.0.2.')"]}},
+        ]},
+    ]  # fmt: skip
+    (fleet.directory / "read.yml").write_text(yaml.safe_dump(plays))
+    said = fleet.run(fleet.directory / "read", "-v")
+    (passwords,) = (part["users"] for part in fleet.cloud.table("database_parts").values())
+    secrets = [user["password"] for user in (passwords.values() if isinstance(passwords, dict) else passwords)]
+    assert secrets and not any(secret in said for secret in secrets)
+    assert fleet.writes() == []
+
+
+def test_drift_is_seen_and_corrected(fleet):
+    fleet.run("provision")
+    fleet.declared["fleet_digitalocean"]["firewall"]["inbound_rules"][0]["from"] = ["203.0.113.0/24"]
+    fleet.declared["fleet_digitalocean"]["hosts"][0]["tags"] = ["canary"]
+    planned = fleet.run("plan")
+    assert re.search(r"change +firewall prod", planned) and re.search(r"change +droplet engine-1", planned)
+    fleet.run("provision")
+    assert fleet.writes() and not any(write == "POST /v2/droplets" for write in fleet.writes())
+    assert "changed=0" in fleet.run("provision")
+
+
+def test_over_budget_nothing_is_created(fleet):
+    fleet.declared["fleet_monthly_budget"] = 40
+    for playbook in ("plan", "provision"):
+        said = fleet.run(playbook, fails=True)
+        assert "The plan costs 41.55 dollars a month, and fleet_monthly_budget is 40" in said
+        assert fleet.writes() == []
+    del fleet.declared["fleet_prices"]["db-s-1vcpu-1gb"]
+    assert "the API tells no price of db-s-1vcpu-1gb" in fleet.run("plan", fails=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"region": "nyc9"}, "fleet_digitalocean.region: 'nyc9' is none of the vendor's; it has ams3"),
+        ({"hosts": [{"name": "web", "size": "s-1vcpu-1g", "roles": ["web"]}]}, "'s-1vcpu-1g' is none of the vendor's; did you mean s-1vcpu-1gb"),
+        ({"region": "blr1", "hosts": [{"name": "web", "size": "s-1vcpu-512mb-10gb", "roles": ["web"]}]}, "s-1vcpu-512mb-10gb is not sold in blr1"),
+    ],
+    ids=["region", "size", "size-not-in-region"],
+)
+def test_what_the_vendor_does_not_sell_is_refused_before_anything(fleet, change, sentence):
+    fleet.declared["fleet_digitalocean"].update(change)
+    assert sentence in fleet.run("provision", fails=True)
+    assert fleet.writes() == []
+
+
+def killed_after(fleet, writes):
+    """Run the playbook and kill it, with all that it started, as soon as it has sent so many writes."""
+    fleet.cloud.log.clear()
+    run = subprocess.Popen(
+        fleet.argv("ansible-playbook", str(ROOT / "playbooks/provision.yml")), env=fleet.environment(), cwd=fleet.directory,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    while run.poll() is None and len(fleet.writes()) < writes:
+        time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+
+
+def test_killed_ten_times_nothing_is_made_twice(fleet):
+    points = random.Random(20260117)
+    for _unused in range(10):
+        killed_after(fleet, points.randint(1, 4))
+    # And the API fails half-way, too.
+    fleet.cloud.fault(method="GET", path="^/v2/uptime/checks", status=503, times=4)
+    assert "failed 4 times, last with" in fleet.run("provision", fails=True)
+    fleet.run("provision")
+    for kind, count in {"droplets": 3, "vpcs": 1, "firewalls": 1, "databases": 1, "reserved_ips": 1, "alert_policies": 2, "uptime_checks": 1}.items():
+        made = [one for one in fleet.cloud.table(kind).values() if not one.get("default")]
+        assert len(made) == count, (kind, [one.get("name") for one in made])
+    # A host that was made in a run that died has a key that is known, too.
+    known = dict(line.split(" ", 1) for line in (fleet.directory / "known_hosts").read_text().splitlines())
+    for droplet in fleet.cloud.table("droplets").values():
+        address = next(one["ip_address"] for one in droplet["networks"]["v4"] if one["type"] == "public")
+        assert known[address] == known[f"{droplet['name']}.prod.fleet"]
+    assert "changed=0" in fleet.run("provision")
+
+
+def test_the_removal_asks_and_leaves_what_is_not_ours(fleet):
+    fleet.run("provision")
+    body = {"name": "neighbour", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-13-x64", "tags": ["fleet:other"]}
+    fleet.cloud.handle("POST", "/v2/droplets", {"authorization": f"Bearer {fleet.cloud.token}"}, json.dumps(body).encode())
+
+    said = fleet.run("destroy", "-e", "fleet_confirm=other", fails=True)
+    assert "droplet engine-1" in said and "nothing was destroyed" in said and fleet.writes() == []
+
+    said = fleet.run("destroy", "-e", "fleet_confirm=prod")
+    assert "stays, for want of fleet_with_data: database trades" in said
+    assert [droplet["name"] for droplet in fleet.cloud.table("droplets").values()] == ["neighbour"]
+    snapshots = [write for write in fleet.writes() if re.match(r"POST /v2/droplets/\d+/actions", write)]
+    removals = [write for write in fleet.writes() if re.match(r"DELETE /v2/droplets/\d+", write)]
+    assert len(snapshots) == len(removals) == 3 and fleet.writes().index(snapshots[-1]) < fleet.writes().index(removals[0])
+    assert len(fleet.cloud.table("databases")) == 1 and not fleet.cloud.table("firewalls") and not fleet.cloud.table("reserved_ips")
+
+    fleet.run("destroy", "-e", "fleet_confirm=prod", "-e", "fleet_with_data=true")
+    assert not fleet.cloud.table("databases")
+    assert [network["name"] for network in fleet.cloud.table("vpcs").values() if network["name"] == "prod"] == []

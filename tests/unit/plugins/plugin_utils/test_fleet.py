@@ -1,0 +1,121 @@
+"""Every sentence of the fleet role's checks, and what its plan makes of a declaration."""
+
+import copy
+import json
+
+import pytest
+
+from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight import fleet_sizes
+from preflight_harness import refusals, typed_values
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6SyCVcaAvR2yA3kvHLrY2Q8bDkMqZ8y0H1hQm2D1mF operator"
+CLOUD = {
+    "region": "nyc3",
+    "hosts": [{"name": "engine", "count": 2, "size": "s-1vcpu-1gb", "roles": ["bot"], "bot": "pm"}, {"name": "web", "size": "s-1vcpu-1gb", "roles": ["web"]}],
+    "firewall": {"inbound_rules": [{"ports": "22", "from": ["198.51.100.0/24"]}]},
+}
+GOOD = {"fleet_name": "prod", "fleet_admin": {"name": "admin", "keys": [KEY]}, "fleet_digitalocean": CLOUD}
+
+
+def cloud(**changes):
+    return {"fleet_digitalocean": {**copy.deepcopy(CLOUD), **changes}}
+
+
+def balancer(**changes):
+    rule = {"entry_protocol": "https", "entry_port": 443, "target_protocol": "http", "target_port": 80, "certificate": "site"}
+    return cloud(load_balancer={"role": "web", "forwarding_rules": [rule], **changes}, certificates=[{"name": "site", "dns_names": ["a.example.com"]}])
+
+
+def test_a_sensible_declaration_is_accepted():
+    assert refusals("fleet", **GOOD) == []
+    assert refusals("fleet", **{**GOOD, **balancer()}) == []
+    assert refusals("fleet", fleet_name="prod") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"fleet_name": "Prod Fleet"}, "fleet_name: 'Prod Fleet' is no name; write lower-case letters"),
+        ({"fleet_owner_tag": "a b"}, "fleet_owner_tag: 'a b' is no tag"),
+        ({"fleet_monthly_budget": -1}, "fleet_monthly_budget: is below zero"),
+        ({"fleet_prices": {"load_balancer": "dear"}}, "fleet_prices.load_balancer: must be dollars a month"),
+        ({"fleet_admin": {"keys": [KEY]}}, "fleet_admin.name: is missing"),
+        ({"fleet_admin": {"name": "admin"}}, "fleet_admin.keys: is empty, so nobody could log in"),
+        ({"fleet_admin": {"name": "admin", "keys": ["~/.ssh/id.pub"]}}, "fleet_admin.keys[0]: is no public SSH key"),
+        ({"fleet_digitalocean": {"hosts": CLOUD["hosts"]}}, "fleet_digitalocean.region: is missing; write the region"),
+        ({"fleet_digitalocean": {"regoin": "nyc3"}}, "fleet_digitalocean.regoin: unknown key"),
+        (cloud(hosts=[{"name": "Web_1", "size": "x"}]), "hosts[0].name: 'Web_1' is no host name"),
+        (cloud(hosts=[{"name": "web", "size": "x", "count": 0}]), "hosts[0].count: is 0; write 1 to 200"),
+        (cloud(hosts=[{"name": "web", "size": "x", "roles": ["a b"]}]), "hosts[0].roles: 'a b' is no role"),
+        (cloud(hosts=[{"name": "web", "size": "x", "tags": ["a b"]}]), "hosts[0].tags: 'a b' is no tag"),
+        (cloud(hosts=[{"name": "a", "size": "x", "count": 2}, {"name": "a-1", "size": "x"}]), "hosts: two are called a-1"),
+        (cloud(ip_range="10.0.0.0/33"), "ip_range: '10.0.0.0/33' is no network"),
+        (cloud(ip_range="8.8.8.0/24"), "ip_range: 8.8.8.0/24 is not a private network"),
+        (cloud(firewall={"inbound_rules": [{"ports": "443"}]}), "none lets TCP port 22 in"),
+        (cloud(firewall={"inbound_rules": [{"ports": "20-30", "from": ["wbe"]}]}), "'wbe' is neither a network nor the role of a declared host"),
+        (cloud(databases=[{"name": "a", "engine": "pg", "size": "x"}] * 2), "databases: two are called a"),
+        (balancer(role="api"), "load_balancer.role: no declared host has the role api"),
+        (balancer(forwarding_rules=[{"entry_protocol": "https"}]), "forwarding_rules[0]: has no certificate"),
+        (balancer(forwarding_rules=[{"entry_protocol": "https", "certificate": "x"}]), "certificate: x is not among certificates"),
+        (cloud(records=[{"domain": "example.com", "hosts": ["wbe"]}]), "records[0].hosts: wbe is not declared; known are engine-1, engine-2, web"),
+        (cloud(records=[{"domain": "example.com"}]), "records[0]: has neither hosts nor values"),
+        (cloud(records=[{"domain": "example.com", "type": "AAAA", "hosts": ["web"]}]), "the public address of a host is IPv4; write A"),
+        (cloud(alerts={"emails": [], "above": {"cpu": 90}}), "alerts.emails: is empty"),
+        (cloud(alerts={"emails": ["a@example.com"], "above": {"cpu": "high"}}), "alerts.above.cpu: must be a number"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence(changes, sentence):
+    said = refusals("fleet", **{**GOOD, **changes})
+    assert len(said) == 1 and sentence in said[0]
+
+
+def test_the_vendors_sizes_are_compared():
+    sizes = [{"slug": "s-1vcpu-1gb", "regions": ["nyc3"]}]
+    assert fleet_sizes.check({"region": "nyc3", "hosts": [{"size": "s-1vcpu-1gb"}], "sizes": sizes}) == []
+    assert fleet_sizes.check({"region": "nyc1", "hosts": [], "sizes": sizes}) == ["fleet_digitalocean.region: 'nyc1' is none of the vendor's; it has nyc3."]
+    (said,) = fleet_sizes.check({"region": "nyc3", "hosts": [{"size": "s-1vcpu-1g"}], "sizes": sizes})
+    assert "did you mean s-1vcpu-1gb" in said
+
+
+def plan(**changes):
+    return _fleet.digitalocean(typed_values("fleet", **{**GOOD, **changes}))
+
+
+def test_hosts_have_the_tags_by_which_the_inventory_finds_them():
+    droplets = {droplet["name"]: droplet for droplet in plan()["droplets"]}
+    assert sorted(droplets) == ["engine-1", "engine-2", "web"]
+    assert droplets["engine-1"]["tags"] == ["bot:pm", "env:prod", "role:bot"] and droplets["engine-1"]["owner_tag"] == "fleet:prod"
+
+
+def test_a_firewall_rule_names_networks_roles_or_everybody():
+    rules = [{"ports": "22", "from": ["198.51.100.0/24", "web"]}, {"ports": "443"}, {"protocol": "icmp"}]
+    found = plan(**cloud(firewall={"inbound_rules": rules}))["firewall"]
+    assert found["inbound_rules"] == [
+        {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["198.51.100.0/24"], "tags": ["role:web"]}},
+        {"protocol": "tcp", "ports": "443", "sources": {"addresses": ["0.0.0.0/0", "::/0"]}},
+        {"protocol": "icmp", "sources": {"addresses": ["0.0.0.0/0", "::/0"]}},
+    ]
+    assert [rule["protocol"] for rule in found["outbound_rules"]] == ["tcp", "udp", "icmp"]
+
+
+def test_a_price_that_nobody_told_is_not_invented():
+    declared = plan(**cloud(databases=[{"name": "trades", "engine": "pg", "size": "db-s-1vcpu-1gb", "num_nodes": 2}]))
+    sizes = [{"slug": "s-1vcpu-1gb", "price_monthly": 6.0}]
+    lines = _fleet.costs(declared, sizes, {})
+    assert _fleet.total(lines) == 18.0 and lines[-1]["monthly"] is None
+    assert _fleet.table([], lines)[-1].endswith("and 1 of which the API tells no price (fleet_prices)")
+    assert "tells no price of db-s-1vcpu-1gb" in _fleet.over_budget(lines, 100)
+    priced = _fleet.costs(declared, sizes, {"db-s-1vcpu-1gb": 15.15})
+    assert _fleet.total(priced) == 48.3 and _fleet.over_budget(priced, 48.3) == ""
+    assert "The plan costs 48.3 dollars a month, and fleet_monthly_budget is 48" in _fleet.over_budget(priced, 48)
+
+
+def test_a_new_host_brings_a_key_that_is_known():
+    key = _fleet.host_keys(["web"])["web"]
+    text = _fleet.user_data(key, {"name": "admin", "keys": [KEY]})
+    assert text.startswith("#cloud-config\n")
+    config = json.loads(text.partition("\n")[2])
+    assert config["ssh_keys"]["ed25519_public"] == key["public"] and config["ssh_keys"]["ed25519_private"].startswith("-----BEGIN OPENSSH PRIVATE KEY")
+    assert config["users"][1]["ssh_authorized_keys"] == [KEY] and config["ssh_pwauth"] is False
+    assert "users" not in json.loads(_fleet.user_data(key, {}).partition("\n")[2])
