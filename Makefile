@@ -78,8 +78,11 @@ docs: ## An HTML site of all roles and plugins: build/docs/html/index.html
 tables: venv ## Write the variables' tables of the READMEs anew from the specifications
 	@"$(VENV_BIN)/python" docs/reference.py tables
 
-.PHONY: bench bench-inventory
+.PHONY: bench bench-inventory bench-backup
 bench: bench-inventory ## Benchmarks; each prints its ratios, writes build/bench-*.json and fails when a target is missed
 
 bench-inventory: venv
 	@"$(VENV_BIN)/python" bench/inventory.py
+
+bench-backup: venv ## What a backup costs and what it is worth, beside borgmatic, tar and cp (apt-get install restic borgmatic)
+	@"$(VENV_BIN)/python" bench/backup.py
