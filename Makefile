@@ -85,8 +85,11 @@ chaos: venv engine ## Faults of a pair, judged by the exchange: make chaos RUNS=
 	@"$(VENV_BIN)/molecule" converge -s pair
 	@"$(VENV_BIN)/python" lab/chaos.py --runs $(RUNS) --seed $(SEED) $(if $(FAULTS),--faults $(FAULTS))
 
-.PHONY: bench bench-inventory
+.PHONY: bench bench-inventory bench-backup
 bench: bench-inventory ## Benchmarks; each prints its ratios, writes build/bench-*.json and fails when a target is missed
 
 bench-inventory: venv
 	@"$(VENV_BIN)/python" bench/inventory.py
+
+bench-backup: venv ## What a backup costs and what it is worth, beside borgmatic, tar and cp (apt-get install restic borgmatic)
+	@"$(VENV_BIN)/python" bench/backup.py

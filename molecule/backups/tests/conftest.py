@@ -1,0 +1,80 @@
+"""Hosts with a bot that writes, and a store. What the tests know of them comes from outside the role's own program."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+PROJECT = pathlib.Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+sys.path.insert(0, str(PROJECT / "molecule/shared"))
+SELECT = "import sqlite3, sys, json; c = sqlite3.connect('file:%s?mode=ro' % sys.argv[1], uri=True); print(json.dumps(c.execute(sys.argv[2]).fetchall()))"
+TRADES = "/var/lib/bot-paper/trades.db"
+
+
+class Host:
+    def __init__(self, name):
+        self.name = name
+        self.container = f"botops-molecule-backups-{name}"
+
+    def run(self, command, *arguments, check=True, stdin=None):
+        done = subprocess.run(
+            ["docker", "exec", "-i", self.container, "bash", "-c", command, "bash", *arguments],
+            text=True, capture_output=True, check=False, **({"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}),
+        )
+        if check and done.returncode:
+            pytest.fail(f"{self.name}: `{command}` ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done
+
+    def out(self, command, *arguments, **kwargs):
+        return self.run(command, *arguments, **kwargs).stdout.strip()
+
+    def refused(self, command, *arguments):
+        """What a command that must fail said."""
+        done = self.run(command, *arguments, check=False)
+        assert done.returncode == 1, f"`{command}` ended with {done.returncode}: {done.stdout}{done.stderr}"
+        return done.stderr
+
+    def select(self, query, path=TRADES):
+        return json.loads(self.out('runuser -u bot-paper -- python3 -c "$1" "$2" "$3"', SELECT, path, query))
+
+    def psql(self, text, database="ledger"):
+        return self.out("cd /; runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d \"$1\"", database, stdin=text)
+
+    def redis(self, *words):
+        return self.out("REDISCLI_AUTH=canary-redis-password redis-cli \"$@\"", *words)
+
+    def evidence(self, what):
+        return json.loads(self.out(f"cat /var/lib/botops/evidence/{what}.json"))
+
+    def trade(self, seconds=1.0):
+        self.run("systemctl start bot-paper")
+        time.sleep(seconds)
+
+    def rest(self):
+        self.run("systemctl stop bot-paper")
+
+
+@pytest.fixture(scope="session")
+def store():
+    return Host("store")
+
+
+@pytest.fixture(scope="session", params=["bk13", "bk12"])
+def host(request):
+    """With a bot that has a database, a file, a ledger in PostgreSQL and a cache in Redis."""
+    found = Host(request.param)
+    found.trade(2)
+    found.rest()
+    found.run("cd /var/lib/bot-paper; mkdir -p state; echo one > state/position.json; echo x > scrap.tmp; chown -R bot-paper: .")
+    if found.psql("SELECT count(*) FROM pg_database WHERE datname = 'ledger'", "postgres") == "0":
+        found.psql("CREATE DATABASE ledger", "postgres")
+        found.psql("CREATE TABLE orders (id serial PRIMARY KEY, \"the note\" text)")
+        found.psql("INSERT INTO orders (\"the note\") SELECT 'order ' || n FROM generate_series(1, 1000) n")
+    found.redis("SET", "position", "42")
+    for key in range(10):
+        found.redis("SET", f"key{key}", "value")
+    return found

@@ -1,0 +1,182 @@
+"""What goes wrong at night. Each fault is real, ends with a sentence, and the next run is whole."""
+
+import json
+import time
+
+import pytest
+
+
+def fails(host):
+    """A run that must fail: what its evidence says, and that the alarm rang."""
+    host.run("rm -f /var/log/alarms")
+    assert host.run("systemctl start botops-backup.service", check=False).returncode != 0
+    said = host.evidence("backup")
+    assert said["verdict"] == "failed" and said["problems"], said
+    assert "botops-backup.service" in host.out("for i in $(seq 20); do cat /var/log/alarms 2>/dev/null && break; sleep 0.2; done")
+    return said
+
+
+def recovers(host):
+    host.run("systemctl start botops-backup.service")
+    said = host.evidence("backup")
+    assert said["verdict"] == "ok", said
+
+
+def fails_here(host):
+    """The same with one repository: what it said."""
+    return host.refused("botops-backup run paper --wait 60 --repository local")
+
+
+def recovers_here(host, repository="local"):
+    host.run(f"botops-backup run paper --wait 60 --repository {repository}")
+
+
+def test_a_source_that_cannot_be_read_is_named_and_the_others_are_saved(host):
+    host.run("systemctl stop redis-server")
+    try:
+        said = fails(host)
+    finally:
+        host.run("systemctl start redis-server")
+    assert len(said["problems"]) == 1 and said["problems"][0].startswith("paper: Redis cache: "), said
+    assert [entry["repository"] for entry in said["snapshots"] if entry["what"] == "paper"] == ["local", "sftp", "s3", "rest", "vault"]
+    [line] = [line for line in json.loads(host.out("botops-backup list paper --json")) if line["snapshot"] == said["snapshots"][0]["snapshot"]]
+    assert line["incomplete"] and line["rows"] > 1000
+    recovers(host)
+
+
+def test_a_locked_database_is_named(host):
+    lock = "import sqlite3, time; c = sqlite3.connect('/var/lib/bot-paper/locked.db'); c.execute('CREATE TABLE IF NOT EXISTS t (x)'); c.commit(); "
+    lock += "c.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); time.sleep(300)"
+    host.run("sed -i 's/\"sqlite_busy_seconds\": 30/\"sqlite_busy_seconds\": 2/' /etc/botops/backups/config.json")
+    host.run("systemd-run --collect --unit=locker -p User=bot-paper python3 -c \"$1\"; sleep 1", lock)
+    try:
+        said = fails_here(host)
+    finally:
+        host.run("systemctl stop locker; rm -f /var/lib/bot-paper/locked.db*")
+    assert "paper: SQLite /var/lib/bot-paper/locked.db could not be saved: database is locked" in said
+    recovers_here(host)
+
+
+def test_a_table_renamed_since_the_query_was_written(host):
+    host.psql("ALTER TABLE orders RENAME TO trades")
+    try:
+        said = fails_here(host)
+    finally:
+        host.psql("ALTER TABLE trades RENAME TO orders")
+    assert 'relation "orders" does not exist' in said
+    recovers_here(host)
+
+
+def test_a_disk_full_in_the_middle_of_a_dump(host):
+    """The dump does not fit; everything else is saved, and nothing is left over."""
+    host.run("runuser -u bot-paper -- python3 -c \"import sqlite3; c = sqlite3.connect('/var/lib/bot-paper/large.db'); "
+             "c.execute('CREATE TABLE IF NOT EXISTS t (x)'); c.execute('INSERT INTO t VALUES (randomblob(30000000))'); c.commit()\"")
+    host.run("mkdir -p /var/lib/botops/backups/staging; mount -t tmpfs -o size=16m,mode=0711 tmpfs /var/lib/botops/backups/staging")
+    host.run("sed -i 's/\"min_free_mb\": 50/\"min_free_mb\": 1/' /etc/botops/backups/config.json")
+    try:
+        said = fails_here(host)
+    finally:
+        host.run("umount /var/lib/botops/backups/staging; rm -f /var/lib/bot-paper/large.db")
+        host.run("sed -i 's/\"min_free_mb\": 1$/\"min_free_mb\": 50/; s/\"min_free_mb\": 1,/\"min_free_mb\": 50,/' /etc/botops/backups/config.json")
+    assert "paper: SQLite /var/lib/bot-paper/large.db could not be saved: database or disk is full" in said
+    manifest = json.loads(host.out("botops-backup restic local dump latest --tag bot=paper /var/lib/botops/backups/staging/paper/manifest.json"))
+    assert [entry["name"] for entry in manifest["sources"] if entry["type"] == "sqlite"] == ["trades.db"], "the other one is saved"
+    recovers_here(host)
+
+
+def test_a_disk_without_room_is_refused_at_once(host):
+    host.run("sed -i 's/\"min_free_mb\": 50/\"min_free_mb\": 900000000/' /etc/botops/backups/config.json")
+    said = host.refused("botops-backup run")
+    host.run("sed -i 's/\"min_free_mb\": 900000000/\"min_free_mb\": 50/' /etc/botops/backups/config.json")
+    assert "free and backups_min_free_mb asks for 900000000 MB: make room" in said
+
+
+def test_a_restic_that_was_killed_leaves_no_lock_that_stops_the_next_run(host):
+    host.run("dd if=/dev/urandom of=/var/lib/bot-paper/blob bs=1M count=60 status=none")
+    host.run("systemd-run --collect --unit=killed botops-backup run paper --repository local")
+    # While it uploads, and not while it asks.
+    look = "for i in $(seq 600); do pid=$(pgrep -f '^restic .* backup ' || pgrep -f '^restic backup '); [ -n \"$pid\" ] && break; sleep 0.05; done; "
+    host.run(look + "sleep 0.3; kill -9 $pid")
+    host.run("while systemctl is-active -q killed; do sleep 0.3; done")
+    recovers_here(host)
+    assert host.out("botops-backup restic local list locks") == ""
+    host.run("rm /var/lib/bot-paper/blob")
+
+
+def test_a_store_that_is_away_for_a_while_is_waited_for(host, store):
+    """Twenty seconds of nobody at the port; the run waits and is whole."""
+    store.run("systemctl stop rest; systemd-run --collect --on-active=20 systemctl start rest")
+    begun = time.monotonic()
+    recovers_here(host, "rest")
+    print(f"\n{host.name}: with a store that was away for 20 s the run took {time.monotonic() - begun:.1f} s")
+
+
+def test_a_store_that_stays_away_fails_the_run_and_the_others_have_it(host, store):
+    host.run("sed -i 's/\"retry_minutes\": 2/\"retry_minutes\": 0/' /etc/botops/backups/config.json")
+    store.run("systemctl stop rest")
+    try:
+        said = fails(host)
+    finally:
+        store.run("systemctl start rest")
+        host.run("sed -i 's/\"retry_minutes\": 0/\"retry_minutes\": 2/' /etc/botops/backups/config.json")
+    assert len(said["problems"]) == 1 and said["problems"][0].startswith("Repository rest: ") and "the next run catches up" in said["problems"][0], said
+    assert {entry["repository"] for entry in said["snapshots"]} == {"local", "sftp", "s3", "vault"}
+    recovers(host)
+
+
+@pytest.mark.parametrize(
+    ("repository", "key", "was", "now", "expected"),
+    [
+        ("local", "password", "canary-repository-password-1", "canary-wrong-password-000", "the password is not one of this repository's"),
+        ("s3", "repository", "fleet-backups", "no-such-bucket", "the bucket does not exist"),
+        ("rest", "repository", "canary-rest", "canary-wrong", "the store refuses the key"),
+    ],
+)
+def test_credentials_that_do_not_fit_are_said_at_once(host, repository, key, was, now, expected):
+    """By the role's own step, and by a run."""
+    host.run("cp -p /etc/botops/backups/secrets.json /root/secrets.json; rm -rf /var/lib/botops/backups/cache")
+    change = "import json, sys; p = '/etc/botops/backups/secrets.json'; s = json.load(open(p)); e = s['repositories'][sys.argv[1]]; "
+    change += "e[sys.argv[2]] = e[sys.argv[2]].replace(*sys.argv[3:]); json.dump(s, open(p, 'w'))"
+    host.run('python3 -c "$@"', change, repository, key, was, now)
+    try:
+        begun = time.monotonic()
+        said = host.refused("botops-backup init")
+        assert expected in said and "canary-" not in said, said
+        assert time.monotonic() - begun < 60
+    finally:
+        host.run("mv /root/secrets.json /etc/botops/backups/secrets.json")
+    host.run("botops-backup init")
+
+
+def test_a_pack_that_was_cut_short_is_found_by_the_drill_and_reported(host):
+    host.run("cp -a /srv/backups /root/whole")
+    host.run("cd /srv/backups/data; for f in $(find . -type f -size +20k); do truncate -s -4000 $f; done")
+    host.run("rm -f /var/log/alarms")
+    try:
+        assert host.run("systemctl start botops-restore-drill.service", check=False).returncode != 0
+    finally:
+        host.run("rm -rf /srv/backups && mv /root/whole /srv/backups")
+    said = host.evidence("drill")
+    verdicts = {line["repository"]: line["verdict"] for line in said["restored"]}
+    assert said["verdict"] == "failed" and verdicts == {"local": "failed", "sftp": "ok", "s3": "ok", "rest": "ok", "vault": "ok"}, said
+    [problem] = [line["problems"] for line in said["restored"] if line["repository"] == "local"]
+    print(f"\n{host.name}: {problem[0][:200]}")
+    assert "botops-restore-drill.service" in host.out("for i in $(seq 20); do cat /var/log/alarms 2>/dev/null && break; sleep 0.2; done")
+    host.run("systemctl start botops-restore-drill.service")
+    assert host.evidence("drill")["verdict"] == "ok"
+
+
+def test_nothing_ran_is_noticed(host):
+    host.run("python3 -c \"import json; p = '/var/lib/botops/evidence/backup.json'; s = json.load(open(p)); "
+             "s['last_good']['paper'] = '2026-01-01T00:00:00Z'; json.dump(s, open(p, 'w'))\"")
+    host.run("rm -f /var/log/alarms")
+    assert host.run("systemctl start botops-backup-check.service", check=False).returncode != 0
+    assert "botops-backup-check.service" in host.out("for i in $(seq 20); do cat /var/log/alarms 2>/dev/null && break; sleep 0.2; done")
+    assert "a complete backup of paper is " in host.out("journalctl -u botops-backup-check -n 5 --no-pager -o cat")
+
+
+
+def test_the_dead_mans_switch_was_asked(host, store):
+    address = host.out("hostname -I").split()[0]
+    asked = store.out(f"journalctl -u ping --no-pager -o cat | grep '^{address} ' | grep -o 'GET [^ ]*' | sort -u").splitlines()
+    assert asked == ["GET /canary-ping-token", "GET /canary-ping-token/fail"]

@@ -1,0 +1,285 @@
+"""The program of the role backups, with real SQLite files; what needs servers and restic is in molecule/backups."""
+
+import datetime
+import importlib
+import json
+import os
+import pathlib
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+FILES = pathlib.Path(__file__).resolve().parents[3] / "roles/backups/files"
+sys.path.insert(0, str(FILES))
+active, checks, common, drill, restic, sources = (
+    importlib.import_module(f"backups.{name}") for name in ("active", "checks", "common", "drill", "restic", "sources")
+)
+sys.path.remove(str(FILES))
+ORDERS = "SELECT max(id) FROM orders"
+
+
+def database(path, wal=True, rows=100):
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA journal_mode={'wal' if wal else 'delete'}")
+    connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT)")
+    connection.executemany("INSERT INTO orders (note) VALUES (?)", [("x" * 50,)] * rows)
+    return connection
+
+
+def dumped(path, tmp_path, queries=(ORDERS,), busy=2):
+    return sources.dump_sqlite(str(path), tmp_path / "staging/sqlite/copy", list(queries), busy)
+
+
+@pytest.mark.parametrize("wal", [True, False])
+def test_a_database_is_found_by_its_header_and_copied_while_it_is_open(tmp_path, wal):
+    (tmp_path / "data").mkdir()
+    open_one = database(tmp_path / "data/named-like-nothing", wal)
+    (tmp_path / "data/fake.db").write_text("no database " * 100)
+    (tmp_path / "data/scrap.tmp").write_bytes((tmp_path / "data/named-like-nothing").read_bytes())
+    (tmp_path / "data/link.db").symlink_to(tmp_path / "data/named-like-nothing")
+    assert sources.databases_below(str(tmp_path / "data"), ["*.tmp"]) == [str(tmp_path / "data/named-like-nothing")]
+    facts = dumped(tmp_path / "data/named-like-nothing", tmp_path)
+    assert facts["tables"] == {"orders": 100} and facts["orders"] == {ORDERS: [100]} and facts["integrity"] == "ok" and facts["wal"] is wal
+    copy = tmp_path / "staging/sqlite/copy"
+    assert facts["sha256"] == common.sha256(copy) and facts["bytes"] == copy.stat().st_size
+    assert os.listdir(copy.parent) == ["copy"], "nothing is left beside it"
+    open_one.execute("INSERT INTO orders (note) VALUES ('later')")
+    assert checks.differences(facts, sources.facts_of_sqlite(copy, [ORDERS], {})) == []
+    open_one.close()
+
+
+def test_copies_under_writes_are_whole_and_exactly_what_was_counted(tmp_path):
+    connection, stop = database(tmp_path / "trades.db"), threading.Event()
+
+    def write():
+        while not stop.is_set():
+            connection.execute("INSERT INTO orders (note) VALUES ('more')")
+            time.sleep(0.001)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        counts = []
+        for _ in range(5):
+            facts = dumped(tmp_path / "trades.db", tmp_path)
+            assert facts["integrity"] == "ok"
+            found = sources.facts_of_sqlite(tmp_path / "staging/sqlite/copy", [ORDERS], {})
+            assert checks.differences(facts, found) == [] and found["integrity"] == "ok"
+            counts.append(facts["tables"]["orders"])
+    finally:
+        stop.set()
+        writer.join()
+        connection.close()
+    assert counts == sorted(counts) and counts[0] < counts[-1]
+
+
+def test_a_locked_database_is_named_and_not_waited_for_for_ever(tmp_path):
+    connection = database(tmp_path / "trades.db", wal=False)
+    connection.execute("BEGIN EXCLUSIVE")
+    begun = time.monotonic()
+    with pytest.raises(common.Refused, match="database is locked"):
+        dumped(tmp_path / "trades.db", tmp_path, busy=1)
+    assert time.monotonic() - begun < 5
+    connection.close()
+
+
+def test_a_table_that_was_renamed_is_said_and_the_copy_is_there(tmp_path):
+    connection = database(tmp_path / "trades.db")
+    connection.execute("ALTER TABLE orders RENAME TO trades")
+    facts = dumped(tmp_path / "trades.db", tmp_path)
+    assert facts["refused"] == {ORDERS: "no such table: orders"} and facts["tables"] == {"trades": 100}
+    connection.close()
+
+
+def test_damage_is_found(tmp_path):
+    connection = database(tmp_path / "trades.db", rows=5000)
+    facts = dumped(tmp_path / "trades.db", tmp_path)
+    copy = tmp_path / "staging/sqlite/copy"
+    with open(copy, "r+b") as stream:
+        stream.seek(8192)
+        stream.write(b"\xff" * 4096)
+    entry = {"type": "sqlite", "name": "trades.db", "dump": str(copy), "path": "/trades.db", **facts}
+    [result] = checks.check(pathlib.Path("/"), {"sources": [entry]}) if os.geteuid() else [unprivileged(entry)]
+    assert any("SHA-256" in problem for problem in result["problems"]) and len(result["problems"]) > 1 and result["rows_restored"] is None
+    connection.close()
+
+
+def unprivileged(entry):
+    """As root, `check` would give its top directory away; here that is /."""
+    result = {"problems": [] if common.sha256(pathlib.Path(entry["dump"])) == entry["sha256"] else ["SHA-256"], "rows_restored": None}
+    try:
+        facts = sources.facts_of_sqlite(pathlib.Path(entry["dump"]), [ORDERS], {})
+        result["problems"] += [facts["integrity"]] if facts["integrity"] != "ok" else []
+    except common.Refused as error:
+        result["problems"].append(str(error))
+    return result
+
+
+def test_every_difference_is_a_sentence():
+    expected = {"tables": {"orders": 10, "fills": 3}, "orders": {ORDERS: [10]}}
+    found = {"tables": {"orders": 9, "new": 1}, "orders": {ORDERS: [9]}}
+    assert checks.differences(expected, found) == [
+        "table fills has gone, and the manifest says 3", "table new has 1, and the manifest says none",
+        "table orders has 9, and the manifest says 10", f"{ORDERS!r} answers [9], and the manifest says [10]",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-31T02:00Z", (2026, 1, 31, 2, 0, 0)), ("2026-01-31 02:00", (2026, 1, 31, 2, 0, 0)), ("2026-01-31T03:00:05+01:00", (2026, 1, 31, 2, 0, 5)),
+        ("2026-01-31T02:00:00.123456789Z", (2026, 1, 31, 2, 0, 0, 123456)), ("2026-01-31T03:00:00.5+01:00", (2026, 1, 31, 2, 0, 0, 500000)),
+    ],
+)  # fmt: skip
+def test_times(text, expected):
+    assert common.parse_time(text) == datetime.datetime(*expected, tzinfo=datetime.timezone.utc)
+
+
+def test_a_word_is_no_time():
+    with pytest.raises(common.Refused, match="'yesterday' is no time; write it like 2026-01-31T02:00Z"):
+        common.parse_time("yesterday")
+
+
+def test_ages_and_clocks():
+    now = common.now()
+    hour = datetime.timedelta(hours=1)
+    assert drill.age_problem("a backup", common.iso(now - hour), 7200) == ""
+    assert "1.0 h is the limit" not in drill.age_problem("a backup", common.iso(now - 3 * hour), 7200)
+    assert drill.age_problem("a backup", common.iso(now - 3 * hour), 7200) == "a backup is 3.0 h old, and 2.0 h is the limit"
+    assert drill.age_problem("a backup", "", 7200) == "there never was a backup"
+    assert drill.age_problem("a backup", common.iso(now + hour), 7200).endswith("from now: a clock is wrong")
+
+
+CRM_MON = """<pacemaker-result><resources>
+  <resource id="paper-data" resource_agent="systemd:botops-promote@paper" role="Started"><node name="b"/></resource>
+  <resource id="paper" resource_agent="ocf:botops:unit" role="{role}">{node}</resource>
+</resources></pacemaker-result>"""
+
+
+def test_where_the_cluster_runs_a_bot():
+    assert active.cluster_opinion("paper", CRM_MON.format(role="Started", node='<node name="b"/>')) == (True, ["b"])
+    assert active.cluster_opinion("paper", CRM_MON.format(role="Stopped", node="")) == (True, [])
+    assert active.cluster_opinion("other", CRM_MON.format(role="Started", node='<node name="b"/>')) == (False, [])
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    said = {"cluster": (True, ["b"]), "node": "a", "here": False}
+
+    def ask(_name):
+        if isinstance(said["cluster"], Exception):
+            raise said["cluster"]
+        return said["cluster"]
+
+    monkeypatch.setattr(active, "cluster", ask)
+    monkeypatch.setattr(active, "own_node", lambda: said["node"])
+    monkeypatch.setattr(active, "runs_here", lambda _name: said["here"])
+    monkeypatch.setattr(active, "unit_state", lambda _name: "active" if said["here"] else "inactive")
+    return said
+
+
+def test_only_the_active_host_saves(cluster):
+    assert active.on_standby("paper") == "paper runs on b, which saves it"
+    cluster["node"] = "b"
+    assert active.on_standby("paper") == ""
+    cluster["cluster"] = (False, [])
+    assert active.on_standby("paper") == "", "without a cluster everyone saves its own"
+    cluster["cluster"] = (True, [])
+    assert active.on_standby("paper") == "", "nobody runs it: rather twice than never"
+
+
+def test_a_cluster_that_does_not_answer_stops_no_backup_of_what_runs_here(cluster):
+    cluster["cluster"] = common.Refused("no answer")
+    with pytest.raises(common.Refused):
+        active.on_standby("paper")
+    cluster["here"] = True
+    assert active.on_standby("paper") == ""
+
+
+def test_a_bot_that_runs_anywhere_is_not_restored(cluster, tmp_path):
+    assert "the cluster runs paper on b: stop it first" in active.running_anywhere("paper", [], None)
+    cluster["cluster"] = (True, [])
+    assert active.running_anywhere("paper", [], None) == ""
+    cluster["here"] = True
+    assert "bot-paper.service is active on this host" in active.running_anywhere("paper", [], None)
+    cluster["here"] = False
+    record = tmp_path / "orders"
+    record.write_text("7")
+    assert active.running_anywhere("paper", ["cat", str(record)], lambda: None) == ""
+    assert "goes on receiving orders of paper" in active.running_anywhere("paper", ["cat", str(record)], lambda: record.write_text("8"))
+    assert "nobody can say whether the bot trades" in active.running_anywhere("paper", ["false"], lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Fatal: wrong password or no key found", "the password is not one of this repository's"),
+        ("Fatal: unable to open config file: Stat: The specified bucket does not exist", "the bucket does not exist"),
+        ("The AWS Access Key Id you provided does not exist in our records.", "the store refuses the key"),
+        ("client.PutObject: The provided token has expired. ExpiredToken", "the store refuses the key"),
+        ("Load: unexpected HTTP response (503): 503 Service Unavailable", "the store did not answer; the next run catches up"),
+        ("write /srv/x: no space left on device", "no space left"),
+        ("Host key verification failed.", "the store's host key is not the one"),
+    ],
+)
+def test_errors_of_restic_mean_something(text, expected):
+    assert expected in restic.meaning(text)
+
+
+def repository(monkeypatch, answers, minutes=1):
+    asked, now = [], [0.0]
+
+    def run(argv, **_kwargs):
+        asked.append(argv)
+        code, text = answers[min(len(asked), len(answers)) - 1]
+        return subprocess.CompletedProcess(argv, code, "", text)
+
+    monkeypatch.setattr(restic, "run", run)
+    monkeypatch.setattr(restic.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(restic.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    entry = {"name": "r", "append_only": False, "retention": {}, "options": [], "ca": False, "ssh": {}}
+    secrets = {"r": {"password": "p" * 20, "recovery_password": "q" * 20, "repository": "/r", "environment": {}}}
+    config = {"upload_kib_per_second": 100, "retry_minutes": minutes, "secrets": {"repositories": secrets}}
+    return restic.Repository(entry, config), asked, now
+
+
+def test_a_store_that_is_away_for_a_minute_is_asked_again(monkeypatch):
+    one, asked, now = repository(monkeypatch, [(1, "503 Service Unavailable")] * 3 + [(0, "")], minutes=2)
+    assert one("backup", "/data").returncode == 0
+    assert len(asked) == 4 and now[0] == 35
+    assert asked[0][-2:] == ["--limit-upload", "100"] and not any("pppp" in word for argv in asked for word in argv)
+
+
+def test_a_store_that_stays_away_ends_the_run_in_time(monkeypatch):
+    one, _asked, now = repository(monkeypatch, [(1, "503 Service Unavailable")])
+    assert one("backup", "/data").returncode == 1 and now[0] <= 60
+
+
+def test_a_wrong_password_is_not_tried_again(monkeypatch):
+    one, asked, _now = repository(monkeypatch, [(1, "Fatal: wrong password or no key found")])
+    with pytest.raises(common.Refused, match="compare backups_repositories"):
+        one.must("snapshots", doing="listing")
+    assert len(asked) == 1
+
+
+def test_a_bucket_that_does_not_exist_is_not_made(monkeypatch):
+    one, asked, _now = repository(monkeypatch, [(1, "Fatal: unable to open config file: Stat: The specified bucket does not exist")])
+    with pytest.raises(common.Refused, match="the bucket does not exist: make it first"):
+        one.exists()
+    assert len(asked) == 1
+    absent = "Fatal: unable to open config file: stat /r/config: no such file\nIs there a repository at the following location?"
+    one, _asked, _now = repository(monkeypatch, [(1, absent)])
+    assert one.exists() is False
+
+
+def test_the_child_reads_its_queries_as_json(tmp_path):
+    database(tmp_path / "x.db").close()
+    child = FILES / "backups/sqlite_child.py"
+    argv = [sys.executable, "-I", child, "facts", tmp_path / "x.db", "full"]
+    done = subprocess.run(argv, input='["DELETE FROM orders"]', text=True, capture_output=True, check=False)
+    facts = json.loads(done.stdout)
+    assert "DELETE FROM orders" in facts["refused"] and facts["tables"] == {"orders": 100}, "what is looked at is not changed"
