@@ -103,7 +103,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import cor
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import COROSYNC_CONF
 from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
-DEVICE_READ = "/run/botops-qdevice"
+DEVICE_READ = "/var/lib/botops/ha_cluster/qdevice-read"
 # A witness that starts counts the members within its first heartbeats.
 WITNESS_SECONDS = 30
 QDEVICE = "/etc/corosync/qdevice/"
@@ -247,7 +247,7 @@ class Member:
             return True
 
     def remember_device(self):
-        """What corosync-qdevice has read. Gone with the next boot, and then the daemon is younger than the file."""
+        """What corosync-qdevice has read; still true after a boot, when it has read the same file again."""
         with open(DEVICE_READ, "w", encoding="utf-8") as stream:
             stream.write(corosync.device_settings(self.wanted))
 
