@@ -133,6 +133,7 @@ def check(deployers):
             sentences.append(str(refused))
     return {
         "resolved": {name: entry.pop("resolved") for name, entry in found.items()},
+        "standby": any(entry["in_cluster"] == "standby" for entry in found.values()),
         "live": found,
         "changed": False,
     }, sentences

@@ -10,7 +10,7 @@ import shutil
 import syslog
 import time
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot import releases
+from ansible_collections.botops.fleet.plugins.module_utils._bot import cluster, releases
 from ansible_collections.botops.fleet.plugins.module_utils._bot.compose_build import Compose
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused, Unreachable
 from ansible_collections.botops.fleet.plugins.module_utils._bot.shared import share
@@ -32,6 +32,7 @@ class Deployer:
         self.web = Web(host, bot)
         self.did, self.warnings = [], self.kind.warnings
         self._state = None
+        self._in_cluster = None
 
     # --- what is here
 
@@ -65,7 +66,16 @@ class Deployer:
         return os.path.basename(os.readlink(link)) if os.path.islink(link) else None
 
     def runs_here(self):
-        return self.bot["managed_by"] == "systemd" and self.bot["state"] == "started"
+        return self.in_cluster() == "active" or self.bot["managed_by"] == "systemd" and self.bot["state"] == "started"
+
+    def in_cluster(self):
+        """active where the cluster runs the bot on this host, standby where it does not, and nothing for a bot of systemd."""
+        if self.bot["managed_by"] != "cluster":
+            return ""
+        if self._in_cluster is None:
+            unit = self.host.unit(self.unit)
+            self._in_cluster = "active" if unit["ActiveState"] in ("active", "activating", "reloading") else "standby"
+        return self._in_cluster
 
     # --- check: nothing is changed
 
@@ -85,6 +95,7 @@ class Deployer:
             "release": target,
             "paper_seconds": record.get("seconds", 0),
             "live_allowed": target in self.state.get("live_allowed", []),
+            "in_cluster": self.in_cluster(),
         }
 
     def resolve(self):
@@ -174,8 +185,7 @@ class Deployer:
             self.did.append("start")
 
     def result(self, release):
-        restart_needed = self.bot["managed_by"] == "cluster" and self.state.get("running") not in (None, release)
-        return {"name": self.bot["name"], "release": release, "did": self.did, "restart_needed": restart_needed}
+        return {"name": self.bot["name"], "release": release, "did": self.did, "in_cluster": self.in_cluster()}
 
     # --- live trading
 
@@ -279,14 +289,20 @@ class Deployer:
         return units[self.unit]["ActiveState"] != "active" or running != (target, config)
 
     def settle(self, units, before, target, config):
-        """Bring the unit to its declared state; under a cluster leave it alone."""
+        """Bring the unit to its declared state; under a cluster it is restarted where it runs, and nowhere started or stopped."""
         timer = self.label + "-retention.timer"
         if units[timer]["UnitFileState"] != "enabled" or units[timer]["ActiveState"] != "active":
             self.host.must("enabling " + timer, ["systemctl", "enable", "--now", timer])
             self.did.append("enabled " + timer)
-        if self.bot["managed_by"] == "cluster":
-            if self.state.get("running") is None:
-                self.save(running=target)
+        if self.in_cluster():
+            # On a standby: what would be started here, should the other host be lost.
+            first = self.state.get("running") in (None, target) and self.state.get("config") is None
+            if self.in_cluster() == "standby" or first:
+                self.save(running=target, config=config, failed=None)
+            elif self.must_start(units, config, target):
+                # The gate and the way back are one: in between, the cluster would try the broken release by itself.
+                with cluster.unwatched(self.host, self.label):
+                    self.gate(before, target, config)
             return
         enabled = units[self.unit]["UnitFileState"] == "enabled"
         if enabled != self.bot["enabled"]:
