@@ -31,6 +31,8 @@ RESTART_LABEL = "botops.restart"
 SERVICE_LABEL = "com.docker.compose.service"
 LAST_LINES = 15
 SHORT_GRACE = 5
+# Once the bot has ended, what the others say of being stopped would bury its last words.
+OVER = threading.Event()
 
 
 def command(config, arguments, release=None, plain=False):
@@ -155,6 +157,8 @@ class Logs:
             with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment()) as reading:
                 for line in reading.stdout:
                     since = "%.3f" % time.time()
+                    if OVER.is_set():
+                        continue
                     with self.lock:
                         sys.stdout.buffer.write(self.prefix + line)
                         sys.stdout.buffer.flush()
@@ -242,6 +246,7 @@ class Bot:
             return None
         if container.service == self.compose["service"]:
             self.logs[container.id].thread.join(3)
+            OVER.set()
             print("<3>the service %s ended with %s" % (container.service, ending(state)), flush=True)
             return state["ExitCode"]
         wanted = container.policy in ("always", "unless-stopped") or (container.policy == "on-failure" and state["ExitCode"])
