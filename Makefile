@@ -78,6 +78,13 @@ docs: ## An HTML site of all roles and plugins: build/docs/html/index.html
 tables: venv ## Write the variables' tables of the READMEs anew from the specifications
 	@"$(VENV_BIN)/python" docs/reference.py tables
 
+RUNS ?= 8
+SEED ?= 1
+.PHONY: chaos
+chaos: venv engine ## Faults of a pair, judged by the exchange: make chaos RUNS=40 SEED=7 FAULTS=node-kill,bot-hang
+	@"$(VENV_BIN)/molecule" converge -s pair
+	@"$(VENV_BIN)/python" lab/chaos.py --runs $(RUNS) --seed $(SEED) $(if $(FAULTS),--faults $(FAULTS))
+
 .PHONY: bench bench-inventory bench-backup
 bench: bench-inventory ## Benchmarks; each prints its ratios, writes build/bench-*.json and fails when a target is missed
 

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
 # Scenarios that assert times in seconds: nothing runs beside them.
-TIMED = {"molecule lockout"}
+TIMED = {"molecule lockout", "molecule pair"}
 # About how many seconds each takes on two cores. The longest start first, so that none is left to run alone at the end.
 SECONDS = {
     "molecule interrupted": 540, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 450, "molecule nginx": 360,

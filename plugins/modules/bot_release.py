@@ -32,6 +32,24 @@ options:
     description: Private SSH keys for git sources, by bot name. On the host only for the length of one conversation.
     type: dict
     default: {}
+  registries:
+    description: Logins to registries. On the host only while this module runs.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      registry:
+        description: Host name, with port when it has one, such as V(ghcr.io).
+        type: str
+        required: true
+      username:
+        description: User name.
+        type: str
+        required: true
+      password:
+        description: Password or token.
+        type: str
+        required: true
   resolved:
     description: What O(action=check) found each source to be, by bot name, so that both speak of the same commit.
     type: dict
@@ -100,6 +118,7 @@ live:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.botops.fleet.plugins.module_utils._bot import registries
 from ansible_collections.botops.fleet.plugins.module_utils._bot.deployer import Deployer, NeedsUpload
 from ansible_collections.botops.fleet.plugins.module_utils._bot.host import Host
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused
@@ -114,6 +133,7 @@ def check(deployers):
             sentences.append(str(refused))
     return {
         "resolved": {name: entry.pop("resolved") for name, entry in found.items()},
+        "standby": any(entry["in_cluster"] == "standby" for entry in found.values()),
         "live": found,
         "changed": False,
     }, sentences
@@ -141,6 +161,13 @@ def main():
             "action": {"type": "str", "choices": ["check", "deploy", "remove"], "default": "deploy"},
             "bots": {"type": "list", "elements": "dict", "required": True},
             "deploy_keys": {"type": "dict", "default": {}, "no_log": True},
+            "registries": {
+                "type": "list", "elements": "dict", "default": [],
+                "options": {
+                    "registry": {"type": "str", "required": True}, "username": {"type": "str", "required": True},
+                    "password": {"type": "str", "required": True, "no_log": True},
+                },
+            },
             "resolved": {"type": "dict", "default": {}},
             "rollback": {"type": "str", "default": ""},
             "explicit": {"type": "bool", "default": False},
@@ -151,6 +178,11 @@ def main():
         },
         supports_check_mode=True,
     )
+    with registries.login(module.params["registries"]):
+        work(module)
+
+
+def work(module):
     given, host = module.params, Host(module)
     deployers = [Deployer(host, bot, given) for bot in given["bots"]]
     if given["action"] == "check":

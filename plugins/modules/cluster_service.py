@@ -29,6 +29,11 @@ options:
     description: Allow the restart of corosync and pacemaker. Resources keep running unmanaged meanwhile.
     type: bool
     default: false
+  witness:
+    description:
+      - Name of the witness. Its vote is waited for each time, and the module fails when it is not given.
+    type: str
+    default: ""
   members:
     description: Names of the members that should be online afterwards; waited for.
     type: list
@@ -98,10 +103,14 @@ from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import cor
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import COROSYNC_CONF
 from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
+DEVICE_READ = "/var/lib/botops/ha_cluster/qdevice-read"
+# A witness that starts counts the members within its first heartbeats.
+WITNESS_SECONDS = 30
 QDEVICE = "/etc/corosync/qdevice/"
 
 
 class Member:
+    wanted = {}  # corosync.conf
     stale = False  # a unit's file is newer than what systemd has read
 
     def __init__(self, module):
@@ -219,6 +228,45 @@ class Member:
                 seconds, ", ".join(sorted(wanted - up)))
         self.module.fail_json(msg=text, actions=self.actions)
 
+    # --- the witness
+
+    def outdated_device(self, unit):
+        """corosync-qdevice reads the configuration once: was it started before the file was last written?
+
+        Not by the difference with the running corosync: the other member may have made this one read the file a moment ago.
+        """
+        said = self.command("systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", unit, ok=False) or "0"
+        started = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + int(said.strip() or 0) / 1e6
+        if os.stat(COROSYNC_CONF).st_mtime <= started:
+            return False
+        # Newer by another setting than those that the daemon reads is not outdated.
+        try:
+            with open(DEVICE_READ, encoding="utf-8") as stream:
+                return stream.read() != corosync.device_settings(self.wanted)
+        except OSError:
+            return True
+
+    def remember_device(self):
+        """What corosync-qdevice has read; still true after a boot, when it has read the same file again."""
+        with open(DEVICE_READ, "w", encoding="utf-8") as stream:
+            stream.write(corosync.device_settings(self.wanted))
+
+    def votes(self):
+        """What corosync itself counts, not whether a connection is there: `0  1  Qdevice`, and `A,V` where the vote is alive and cast."""
+        said = self.command("corosync-quorumtool", "-s", ok=False) or ""
+        return corosync.witness_votes(said)
+
+    def wait_for_witness(self, name, seconds):
+        deadline = time.monotonic() + seconds
+        while not self.votes():
+            if time.monotonic() > deadline:
+                said = (self.command("corosync-qdevice-tool", "-s", ok=False) or "").strip()
+                self.module.fail_json(
+                    msg="The witness %s does not vote on this member: after the loss of one member the other could not go on. It has to be reached "
+                        "on TCP 5403, and its clock has to be right. Look at `corosync-qdevice-tool -sv` here and at `systemctl status "
+                        "corosync-qnetd` there.%s" % (name, "\n" + said if said else ""), actions=self.actions)
+            time.sleep(0.5)
+
     def strangers(self, configured):
         status = self.monitor()
         nodes = status.iter("node") if status is not None else []
@@ -242,7 +290,7 @@ def converge(module):
             module.exit_json(changed=True, actions=["%s starts" % name for name in names], differences=[])
         module.fail_json(msg="corosync is not installed on this host.")
     with open(COROSYNC_CONF, encoding="utf-8") as stream:
-        wanted = corosync.parse(stream.read())
+        wanted = member.wanted = corosync.parse(stream.read())
     units = member.units(*names)
     if member.stale:
         member.act("systemd reads its units again", "systemctl", "daemon-reload")
@@ -261,11 +309,13 @@ def converge(module):
             member.act("%s starts at boot" % name, "systemctl", "enable", "--quiet", name + ".service")
         if not active:
             member.act("%s starts" % name, "systemctl", "start", name + ".service")
-        elif name == "corosync-qdevice" and (new_certificate or corosync.touches_qdevice(keys)):
+        elif name == "corosync-qdevice" and (new_certificate or member.outdated_device(name + ".service")):
             member.act("corosync-qdevice restarts", "systemctl", "restart", name + ".service")
     if not module.check_mode:
         if member.actions or p["verify"]:
             member.wait(set(p["members"]), p["wait_seconds"])
+        if p["witness"]:
+            member.wait_for_witness(p["witness"], WITNESS_SECONDS)
         if member.maintained:
             member.maintenance(False)
     configured = {v for k, v in wanted.items() if k.startswith("nodelist.node.") and k.endswith(".name")}
@@ -275,6 +325,8 @@ def converge(module):
     if p["maintenance"] is not None and (units["pacemaker"][0] or not module.check_mode):
         member.maintenance(p["maintenance"])
     if not module.check_mode:
+        if p["qdevice"]:
+            member.remember_device()
         note.clear()
     module.exit_json(changed=bool(member.actions), actions=member.actions, differences=keys)
 
@@ -286,6 +338,7 @@ def main():
             "restart_qdevice": {"type": "bool", "default": False},
             "reload": {"type": "bool", "default": False},
             "allow_restart": {"type": "bool", "default": False},
+            "witness": {"type": "str", "default": ""},
             "members": {"type": "list", "elements": "str", "default": []},
             "verify": {"type": "bool", "default": False},
             "forget": {"type": "bool", "default": False},

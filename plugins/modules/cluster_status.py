@@ -14,6 +14,11 @@ options:
   lag:
     description: What the table says about the replicated data; measured elsewhere.
     type: str
+  bots:
+    description: Names of bots whose unit, release and replicated data on this host are told, too.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -36,7 +41,8 @@ cluster:
   description:
     - C(answers) (false when the cluster does not run here; C(why) then says so), C(active), C(standby), C(lost),
       C(waiting_for_operator), C(quorate), C(witness), C(automatic), C(fencing_devices), C(fencing_levels), C(maintenance),
-      C(nodes), C(resources), C(failed), C(fence_history), C(fence_tests).
+      C(nodes), C(resources), C(failed), C(failures), C(moves), C(fence_history), C(fence_tests), C(joined_seconds), and for each of
+      O(bots) in C(bots) its C(release), C(started) and C(stopped) (of its unit, seconds since the epoch) and C(replication).
   type: dict
   returned: always
 table:
@@ -47,11 +53,16 @@ table:
 """
 
 import json
+import os
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker import status
 from ansible_collections.botops.fleet.plugins.module_utils._pacemaker.paths import FENCE_TESTS
+
+# systemd's SD_MESSAGE_UNIT_STOPPING.
+STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"
 
 
 def read_tests():
@@ -73,16 +84,52 @@ def ask(module):
     topology = module.run_command(["cibadmin", "--query", "--scope", "fencing-topology"])
     # The tool fails without a daemon; that the daemon is there but has no witness is in its words.
     said = qdevice[1] if qdevice[0] == 0 else ("State: none" if module.get_bin_path("corosync-qdevice-tool") else "")
-    return status.parse(out, said, topology[1] if topology[0] == 0 else ""), ""
+    constraints = module.run_command(["cibadmin", "--query", "--scope", "constraints"])
+    return status.parse(out, said, topology[1] if topology[0] == 0 else "", constraints[1] if constraints[0] == 0 else ""), ""
+
+
+def moment(module, unit, name):
+    """When that last happened to the unit, as the epoch's seconds; None when it never did."""
+    code, out, err = module.run_command(["systemctl", "show", "--property=%sTimestampMonotonic" % name, "--value", unit])
+    at = int(out.strip() or 0) / 1e6 if code == 0 else 0
+    return round(time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + at, 3) if at else None
+
+
+def last_stop(module, unit):
+    """When systemd last began to stop the unit, by its journal: of a unit that is not loaded systemd itself knows nothing any more."""
+    argv = ["journalctl", "--quiet", "--no-pager", "--unit", unit, "MESSAGE_ID=" + STOPPING, "--lines", "1", "--output", "json"]
+    code, out, err = module.run_command(argv)
+    try:
+        return int(json.loads(out)["__REALTIME_TIMESTAMP"]) / 1e6 if code == 0 else None
+    except (ValueError, KeyError):
+        return None
+
+
+def about(module, bot):
+    """What this host has of a bot."""
+    unit, replication = "bot-%s.service" % bot, None
+    current = "/opt/bot-%s/current" % bot
+    if module.get_bin_path("rsync-ha", opt_dirs=["/usr/local/sbin"]):
+        code, out, err = module.run_command(["/usr/local/sbin/rsync-ha", "status", bot, "--json"])
+        if code == 0:
+            replication = json.loads(out)[0]
+    return {
+        "release": os.path.basename(os.readlink(current)) if os.path.islink(current) else "",
+        "started": moment(module, unit, "ActiveEnter"),
+        "stopped": last_stop(module, unit),
+        "replication": replication,
+    }
 
 
 def main():
-    module = AnsibleModule(argument_spec={"lag": {"type": "str"}}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={"lag": {"type": "str"}, "bots": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True)
     seen, why = ask(module)
     tests = read_tests()
     if seen is None:
         module.exit_json(changed=False, cluster={"answers": False, "why": why, "fence_tests": tests}, table=[why])
-    seen.update(answers=True, why="", fence_tests=tests)
+    joined = moment(module, "pacemaker.service", "ActiveEnter")
+    seen.update(answers=True, why="", fence_tests=tests, joined_seconds=int(time.time() - joined) if joined else None)
+    seen["bots"] = {bot: about(module, bot) for bot in module.params["bots"]}
     lines = status.render(status.table(seen, tests, module.params["lag"]))
     module.exit_json(changed=False, cluster=seen, table=lines)
 

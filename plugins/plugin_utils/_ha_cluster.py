@@ -115,6 +115,8 @@ def device_resource(device):
     options = dict(device.get("options") or {})
     if device["agent"] in IPMI_AGENTS:
         options.setdefault("lanplus", "1")
+        # The agent asks for the power state until it is what was ordered; what it would sleep before that, two seconds, is a takeover's.
+        options.setdefault("power_wait", "0")
     for name in device.get("secrets") or {}:
         if name in by_file(device):
             options["ipmitool_path"] = "%s/%s/ipmitool" % (SECRETS, identifier)
@@ -251,6 +253,8 @@ def requests(hosts, witness):
 def cib(values):
     """The arguments of pacemaker_cib from the role's variables."""
     fencing, names = values["fencing"], values["members"]
+    if values.get("fencing_only"):
+        values = dict(values, resources=[], groups=[], constraints=[])
     resources = [device_resource(device) for device in fencing]
     if values["automatic"]:
         levels = fencing_levels(fencing, names)

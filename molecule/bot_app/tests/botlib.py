@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 
+import pytest
 import testinfra
 import testinfra.utils.ansible_runner
 
@@ -86,3 +87,42 @@ def wait_for(what, condition, seconds=30):
             pass
         time.sleep(0.5)
     raise AssertionError(f"{what}: not within {seconds} s")
+
+
+LONGEST = """
+import sqlite3, sys
+book = sqlite3.connect("file:/var/lib/bot-exchange/exchange.db?mode=ro", uri=True)
+rows = book.execute("SELECT monotonic_ns FROM orders WHERE client_order_id LIKE ? AND seq > ? ORDER BY seq", (sys.argv[1] + ".%", sys.argv[2])).fetchall()
+print(len(rows), max((after - before for (before,), (after,) in zip(rows, rows[1:])), default=10**12) / 1e9)
+"""
+
+
+def last_order(host):
+    return stats(host)["hosts"][host.backend.get_hostname()]["last_seq"]
+
+
+def longest_gap(host, bot, since):
+    """Seconds without an order of this bot, at the exchange, after order `since`; and how many came."""
+    number, seconds = host.check_output("python3 -c %s %s %s", LONGEST, bot, str(since)).split()
+    return float(seconds), int(number)
+
+
+def placed(host, bot, seconds=3):
+    """(orders a second, longest time without one) while nothing is done to the bot: what this machine makes of it today."""
+    since = last_order(host)
+    host.check_output("sleep %s", str(seconds))
+    gap, number = longest_gap(host, bot, since)
+    return number / seconds, gap
+
+
+def enough(rate, wanted=50):
+    """What is promised at 50 orders a second cannot be measured where the machine is too busy to let a bot place them."""
+    load, processors = os.getloadavg()[0], os.cpu_count()
+    if load > 4 * processors:
+        pytest.skip(f"{load:.0f} programs wait for {processors} processors here: the machine is too busy to judge")
+    if rate < 0.8 * wanted:
+        pytest.skip(f"undisturbed, the bot places only {rate:.0f} of {wanted} orders a second here: the machine is too busy to judge")
+
+
+def p95(values):
+    return sorted(values)[max(0, -(-len(values) * 95 // 100) - 1)]

@@ -72,7 +72,11 @@ def test_without_automatic_fencing_nothing_starts_before_the_operators_word(pair
         time.sleep(0.5)
     table = pair.play("playbooks/ha_status.yml").stdout
     assert f"failed_node_is_off={active}" in table
-    pair.run(survivor, f"stonith_admin --confirm {active}")
+    refused = pair.play("playbooks/failover.yml", check=False)
+    assert refused.returncode != 0 and f"-e failed_node_is_off={active}" in " ".join(refused.stdout.split())
+    assert pair.active() == []
+    # What it said is what is typed.
+    pair.play("playbooks/failover.yml", "-e", f"failed_node_is_off={active}")
     until(answers, 20, "the survivor serves once the operator has confirmed")
     assert pair.active() == [survivor]
     docker("start", pair.container(active))
@@ -142,10 +146,10 @@ def test_a_changed_timing_is_reloaded_and_restarts_nothing(pair):
         return {name: pair.run(name, "pidof corosync pacemakerd corosync-qdevice; pgrep -f '[h]ttp.server'|| true") for name in MEMBERS}
 
     before = processes()
-    options = ("-e", "ha_cluster_automatic=true", "-e", "ha_cluster_token_ms=2500")
+    options = ("-e", "ha_cluster_automatic=true", "-e", "ha_cluster_token_ms=1500")
     pair.play("molecule/ha_cluster/converge.yml", *options)
-    assert "totem.token (u32) = 2500" in pair.run("ha-beta", "corosync-cmapctl totem.token")
-    assert "runtime.config.totem.token (u32) = 2500" in pair.run("ha-beta", "corosync-cmapctl runtime.config.totem.token")
+    assert "totem.token (u32) = 1500" in pair.run("ha-beta", "corosync-cmapctl totem.token")
+    assert "runtime.config.totem.token (u32) = 1500" in pair.run("ha-beta", "corosync-cmapctl runtime.config.totem.token")
     assert processes() == before
     again = pair.play("molecule/ha_cluster/converge.yml", *options).stdout
     counts = re.findall(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)", again, re.MULTILINE)

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import time
 
+from ansible_collections.botops.fleet.plugins.module_utils._bot import redaction
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused
 
 SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,InvocationID,Result"
@@ -25,7 +26,8 @@ class Host:
     # --- commands
 
     def run(self, argv, cwd=None, env=None):
-        return self.module.run_command(argv, cwd=cwd, environ_update=env or {}, handle_exceptions=True)
+        # As it is: a dollar or a tilde in an operator's command is not root's to fill.
+        return self.module.run_command(argv, cwd=cwd, environ_update=env or {}, handle_exceptions=True, expand_user_and_vars=False)
 
     def must(self, what, argv, cwd=None, env=None):
         """Run; a failure is told with the command's last lines."""
@@ -90,6 +92,21 @@ class Host:
         info = os.statvfs(path)
         return info.f_bavail * info.f_frsize // (1 << 20)
 
+    # --- secrets
+
+    @staticmethod
+    def scrub(bot, text):
+        """Without the bot's secrets. Read where the host keeps them, so that they need not be sent again."""
+        etc = bot["paths"]["etc"]
+        values = [read("%s/credentials/%s" % (etc, name)) for name in bot["secret_names"]]
+        values += redaction.read_environment(read(etc + "/secrets.env")).values()
+        override = json.loads(read(etc + "/compose.override.yml") or "{}")
+        for name, service in override.get("services", {}).items():
+            given = service.get("environment", {})
+            secret = bot["secret_names"] if name == bot["service"] else bot["services"].get(name, {}).get("secret_names", [])
+            values += [given[key].replace("$$", "$") for key in secret if key in given]
+        return redaction.scrub(text, values)
+
     # --- systemd
 
     def units(self, names):
@@ -139,3 +156,12 @@ class Host:
         words = command if isinstance(command, list) else shlex.split(command)
         assignments = ["%s=%s" % pair for pair in sorted(keep.items())]
         return ["runuser", "-u", user, "--", "env", "-i", "-C", cwd] + assignments + words
+
+
+def read(path):
+    """Text with its line ends as they are, or nothing where there is no such file."""
+    try:
+        with open(path, encoding="utf-8", newline="") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return ""

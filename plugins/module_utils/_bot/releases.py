@@ -8,7 +8,7 @@ import hashlib
 import json
 
 # What the units expect in a release beside its source. Raise it when that changes, so that releases are built anew.
-LAYOUT = 1
+LAYOUT = 2
 
 
 class Refused(Exception):
@@ -30,7 +30,9 @@ def digest_of(*parts):
 def release_id(bot, digest):
     """From the content and from what is made of it: the same source built with another Python is another release."""
     inputs = {key: bot[key] for key in ("mode", "python", "requirements", "build_command", "compose_file", "service")}
-    inputs["layout"] = LAYOUT
+    inputs["layout"], inputs["shared"], inputs["profiles"] = LAYOUT, bot["shared"], bot["profiles"]
+    inputs["build_packages"], inputs["web_root"] = bot["build_packages"], bot["web_root"]
+    inputs["left_out"] = sorted(name for name, service in bot["services"].items() if not service.get("enabled", True))
     # Under HA a compose file is judged more strictly, so that what was built before is judged again.
     inputs["ha"] = bot["ha"] and bot["mode"] == "compose"
     inputs["strip"] = bot["source"]["strip_components"]

@@ -12,6 +12,7 @@ import re
 import shutil
 import tempfile
 
+from ansible_collections.botops.fleet.plugins.module_utils._bot.compose import image_tag
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused, Unreachable
 
 FULL_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -160,13 +161,15 @@ class Image:
             return self.source["version"]
         if not self.host.has("docker"):
             return ""
-        # A tag can move, so the registry is asked.
-        status, out, err = self.host.run(["docker", "manifest", "inspect", "--insecure", "--verbose", self.reference()])
+        # A tag can move, so the registry is asked: over TLS, and with what bot_app_registries says.
+        status, out, err = self.host.run(["docker", "manifest", "inspect", "--verbose", self.reference()])
         if status:
             raise Unreachable("%s: the image %s cannot be found: %s." % (self.bot["label"], self.reference(), _last(err)))
         entries = json.loads(out)
-        entries = entries if isinstance(entries, list) else [entries]
-        return "sha256:" + hashlib.sha256("".join(sorted(e["Descriptor"]["digest"] for e in entries)).encode()).hexdigest()
+        return platform_digest(entries if isinstance(entries, list) else [entries]) or self.no_platform()
+
+    def no_platform(self):
+        raise Refused("%s: the image %s is not made for this host (%s)." % (self.bot["label"], self.reference(), os.uname().machine))
 
     def digest(self, resolved):
         return resolved
@@ -179,8 +182,9 @@ class Image:
                 raise Refused("%s: %s must hold one image, it holds %d." % (self.bot["label"], self.source["path"], len(loaded)))
             found = loaded[0]
         else:
-            found = self.reference()
-            self.host.must("docker pull", ["docker", "pull", "--quiet", found])
+            # By what was resolved: the tag may have moved since.
+            found = "%s@%s" % (self.source["image"], resolved)
+            self.host.must("%s: docker pull" % self.bot["label"], ["docker", "pull", "--quiet", found])
         os.makedirs(target, exist_ok=True)
         self.host.must("docker tag", ["docker", "tag", found, image_tag(self.bot, os.path.basename(target))])
         compose = {"services": {self.bot["service"]: {"image": "${BOT_IMAGE}"}}}
@@ -190,8 +194,15 @@ class Image:
 KINDS = {"git": Git, "archive": Archive, "image": Image}
 
 
-def image_tag(bot, release):
-    return "%s:%s" % (bot["label"], release)
+def platform_digest(entries, machine=None):
+    """Of an image's manifests the one for this machine."""
+    machine = machine or os.uname().machine
+    wanted = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+    for entry in entries:
+        platform = entry["Descriptor"].get("platform") or {}
+        if platform.get("os", "linux") == "linux" and platform.get("architecture", wanted) == wanted:
+            return entry["Descriptor"]["digest"]
+    return None
 
 
 def unpack(host, archive, target, strip):

@@ -8,8 +8,6 @@ import re
 
 # A running corosync refuses to change these: they decide how the members talk to each other at all.
 RESTART = re.compile(r"^(totem\.(version|cluster_name|transport|ip_version|interface\..*\.knet_transport))$")
-# corosync-qdevice reads these once, when it starts.
-QDEVICE = re.compile(r"^quorum\.device\.")
 # Kept in the map as something else than what the file says.
 IGNORED = re.compile(r"^(totem\.(keyfile|key)|service\..*|uidgid\..*|system\..*|resources\..*)$")
 CMAP_LINE = re.compile(r"^(\S+) \((\w+)\) = (.*)$")
@@ -67,5 +65,16 @@ def needs_restart(keys):
     return [key for key in keys if RESTART.match(key)]
 
 
-def touches_qdevice(keys):
-    return any(QDEVICE.match(key) for key in keys)
+def device_settings(wanted):
+    """Of corosync.conf, as parsed, what corosync-qdevice reads, and only when it starts."""
+    return "".join("%s=%s\n" % (key, wanted[key]) for key in sorted(wanted) if key.startswith("quorum.device."))
+
+
+def witness_votes(said):
+    """Whether `corosync-quorumtool -s` counts the witness's vote for this member.
+
+        0          1            Qdevice
+
+    in the list of members; 0 votes while it is not heard of.
+    """
+    return bool(re.search(r"^\s*0\s+1\b.*\bQdevice\b", said, re.MULTILINE))

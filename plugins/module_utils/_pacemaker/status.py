@@ -16,8 +16,8 @@ def yes(element, name):
     return element is not None and element.get(name) == "true"
 
 
-def parse(crm_mon, qdevice="", topology=""):
-    """crm_mon --output-as=xml, corosync-qdevice-tool -s and the CIB's fencing-topology section."""
+def parse(crm_mon, qdevice="", topology="", constraints=""):
+    """crm_mon --output-as=xml, corosync-qdevice-tool -s and the CIB's sections fencing-topology and constraints."""
     root = ET.fromstring(crm_mon)
     summary = root.find("summary")
     resources = [resource(element) for element in root.iter("resource")]
@@ -46,6 +46,10 @@ def parse(crm_mon, qdevice="", topology=""):
         "fencing_devices": sorted(set(devices) - operator),
         "fencing_levels": levels,
         "automatic": bool(levels) and not used & operator,
+        "failures": failures(root),
+        "moves": [
+            {"id": ban.get("id"), "resource": ban.get("resource")} for ban in root.findall("bans/ban") if ban.get("id", "").startswith("cli-")
+        ] + constraints_of_moves(constraints),
         "fence_history": [dict(event.attrib) for event in root.findall("fence_history/fence_event")][:10],
     }
 
@@ -70,6 +74,29 @@ def resource(element):
         "blocked": yes(element, "blocked"),
         "on": [node.get("name") for node in element.findall("node")],
     }
+
+
+def failures(root):
+    """What failed where and how often; `banned` where it is not tried again for the time being."""
+    why = {(each.get("node"), each.get("op_key", "").rsplit("_", 2)[0]): each.get("exitreason") or "" for each in root.findall("failures/failure")}
+    found = []
+    for node in root.findall("node_history/node"):
+        for entry in node.findall("resource_history"):
+            count, limit = entry.get("fail-count"), entry.get("migration-threshold")
+            if not count or entry.get("id", "").startswith("fence-"):
+                continue
+            banned = count == "INFINITY" or int(count) >= 1000000 or bool(limit) and limit != "INFINITY" and int(count) >= int(limit)
+            name = node.get("name")
+            found.append({"node": name, "resource": entry.get("id"), "count": count, "banned": banned, "why": why.get((name, entry.get("id")), "")})
+    return found
+
+
+def constraints_of_moves(text):
+    """`crm_resource --move` leaves a preference that crm_mon does not show."""
+    if not text.strip():
+        return []
+    found = (each for each in ET.fromstring(text).iter("rsc_location") if each.get("id", "").startswith("cli-prefer"))
+    return [{"id": each.get("id"), "resource": each.get("rsc")} for each in found]
 
 
 def fencing_levels(topology):
@@ -105,7 +132,8 @@ def table(status, tests, lag=None):
     if status["waiting_for_operator"]:
         node = status["waiting_for_operator"][0]
         rows.append(["waiting", "for the word that %s is off (failed_node_is_off=%s)" % (node, node)])
-    rows.append(["lag", lag if lag is not None else "not measured"])
+    if lag is not None:
+        rows.append(["lag", lag])
     rows.append(["quorum", "yes" if status["quorate"] else "NO: nothing runs here"])
     rows.append(["witness", status["witness"]])
     how = "automatic" if status["automatic"] else "an operator confirms"

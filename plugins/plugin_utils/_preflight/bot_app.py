@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import shlex
 import urllib.parse
 
-from ansible_collections.botops.fleet.plugins.plugin_utils._bot.spec import HEALTH, SANDBOX, public, specify
+from ansible_collections.botops.fleet.plugins.plugin_utils._bot.spec import COMMANDS, HEALTH_KINDS, HEALTH_URL, SANDBOX, public, specify, text
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._typed import typed
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,26}\Z")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
@@ -17,13 +19,24 @@ CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}\Z")
 REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*\Z")
 SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}\Z")
 SECRET_NAME = re.compile(r"(PRIVATE_KEY|PASSWORD|PASSPHRASE|SECRET|SECRET_KEY|API_KEY|ACCESS_TOKEN)\Z", re.IGNORECASE)
+REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:\d{1,5})?\Z")
+TCP = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]|[a-z][a-z0-9.-]*):\d{1,5}\Z")
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+\Z")
 PORT = re.compile(r"(?:(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]):)?(?P<host>\d+):(?P<inside>\d+)(?:/(?:tcp|udp))?\Z")
 SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var",
           "/var/lib", "/var/log", "/var/lib/docker", "/var/lib/botops")  # fmt: skip
 DATABASES = ("x.db", "x.sqlite", "x.sqlite3", "x.db-wal", "x.db-shm")
 
 # Texts that may hold line breaks: they are quoted where they are written, or are keys of SSH.
-MULTILINE = ("bot_app_bots.env", "bot_app_bots.secrets", "bot_app_bots.source.deploy_key", "bot_app_bots.source.known_hosts")
+MULTILINE = ("bot_app_bots.env", "bot_app_bots.secrets", "bot_app_bots.services", "bot_app_bots.source.deploy_key", "bot_app_bots.source.known_hosts")
+# An entry of `services`, which no argument specification can describe: its keys are the names of the compose file.
+SERVICE = {
+    "env": {"type": "dict"}, "secrets": {"type": "dict", "no_log": True}, "memory_mb": {"type": "int"}, "cpus": {"type": "float"},
+    "ports": {"type": "list", "elements": "str"}, "enabled": {"type": "bool"},
+}  # fmt: skip
+IN_COMPOSE = ("services", "profiles", "allow")
+# A word of `allow`: a path, a capability, or KIND:VALUE as a refusal prints it.
+POWER = re.compile(r"(privileged|/\S*|[A-Z][A-Z_]+|[a-z][a-z_-]*:\S+)\Z")
 # What else belongs to bot-NAME, as a unit or a project of compose: bot-NAME-health.service is not the unit of a bot NAME-health.
 OF_EACH = ("health", "retention", "task")
 # Set by the role itself, with what to use instead.
@@ -41,27 +54,44 @@ def listens(values):
     """The health port of each bot, where it is this host's, and what its containers publish."""
     found = []
     for index, bot in enumerate(values["bot_app_bots"]):
-        url = (bot.get("health") or {}).get("url", HEALTH["url"])
+        health = bot.get("health") or {}
+        url = "" if any(health.get(kind) for kind in HEALTH_KINDS[1:]) else health.get("url") or HEALTH_URL
         if urllib.parse.urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
             found.append(("bot_app_bots[%d].health.url" % index, "127.0.0.1", _port(url)))
-        for number, published in enumerate(bot.get("ports") or []):
-            match = PORT.match(published)
-            if match:
-                found.append(("bot_app_bots[%d].ports[%d]" % (index, number), (match.group("address") or "").strip("[]"), int(match.group("host"))))
+        published = {"": bot.get("ports"), **{".services." + name: (given or {}).get("ports") for name, given in (bot.get("services") or {}).items()}}
+        for where, ports in published.items():
+            for number, port in enumerate(ports or []):
+                match = PORT.match(port)
+                if match:
+                    address = (match.group("address") or "").strip("[]")
+                    found.append(("bot_app_bots[%d]%s.ports[%d]" % (index, where, number), address, int(match.group("host"))))
     return found
 
 
 def check(values):
     given = {key[len("bot_app_"):]: value for key, value in values.items()}
+    said = [
+        "bot_app_bots[%d] (%s): services.%s.%s" % (index, bot["name"], name, sentence)
+        for index, bot in enumerate(given["bots"]) for name, service in (bot.get("services") or {}).items() for sentence in _service(service)
+    ]  # fmt: skip
+    if said:
+        return said
     bots = [public(specify(bot, given)) for bot in given["bots"]]
     values = {**given, "all": bots, "names": [bot["name"] for bot in bots]}
     values["specs"] = [bot for bot in bots if given["only"] in ("", bot["name"])]
     said = _run_wide(values)
     for bot in values["specs"]:
         where = "bot_app_bots[%d] (%s)" % (values["names"].index(bot["name"]), bot["name"])
-        for part in (_identity, _program, _source, _health, _environment, _limits, _paths):
+        for part in (_identity, _program, _commands, _source, _health, _environment, _limits, _paths):
             said += ["%s: %s" % (where, sentence) for sentence in part(bot, values)]
     return said
+
+
+def _service(given):
+    if not isinstance(given, dict):
+        return ["must hold keys with values; write them as {key: value}"]
+    unknown = ["%s: unknown key; known are %s" % (key, ", ".join(sorted(SERVICE))) for key in given if key not in SERVICE]
+    return unknown or typed(SERVICE, given, ("env", "secrets"))[1]
 
 
 def _run_wide(values):
@@ -75,7 +105,7 @@ def _run_wide(values):
     for key, what in (("user", "the user"), ("uid", "the uid"), ("_port", "the health port")):
         seen = {}
         for bot in values["all"]:
-            value = _port(bot["health"]["url"]) if key == "_port" else bot[key]
+            value = (_port(bot["health"]["url"]) if bot["health"]["url"] else None) if key == "_port" else bot[key]
             if value is not None and value in seen and bot["name"] != seen[value]:
                 said.append("bot_app_bots: %s and %s share %s %s; give each its own." % (seen[value], bot["name"], what, value))
             seen.setdefault(value, bot["name"])
@@ -90,6 +120,11 @@ def _run_wide(values):
     rollback = values.get("rollback") or ""
     if rollback and not re.match(r"(previous|[0-9a-f]{4,12}(-[0-9a-f]{0,4})?)\Z", rollback):
         said.append("bot_app_rollback is %r: give `previous` or (the beginning of) a release id." % rollback)
+    for index, entry in enumerate(values["registries"]):
+        if not REGISTRY.match(entry["registry"]):
+            said.append("bot_app_registries[%d].registry is %r: write the host name alone, such as ghcr.io." % (index, entry["registry"]))
+        if not entry["password"] or not entry["username"]:
+            said.append("bot_app_registries[%d] (%s): username or password is empty; look at the vault it should come from." % (index, entry["registry"]))
     for key, least in (("paper_hours", 0), ("min_free_mb", 0), ("keep_releases", 2)):
         if values[key] < least:
             said.append("bot_app_%s is %s: give %d or more." % (key, values[key], least))
@@ -119,6 +154,9 @@ def _program(bot, _values):
             yield "give either module (python -m …) or command."
         if bot["module"] and not re.match(r"[A-Za-z_][\w.]*\Z", bot["module"]):
             yield "module is %r: give a Python module's dotted name." % bot["module"]
+        for key in IN_COMPOSE:
+            if bot[key]:
+                yield "%s is for mode compose; a bot of mode systemd is one program." % key
         if bot["ports"]:
             yield "ports is for mode compose; in mode systemd the bot listens where its env says."
         if bot["source"]["type"] == "image":
@@ -133,8 +171,15 @@ def _program(bot, _values):
             yield "module is for mode systemd; a container runs what its image or `command` says."
         if bot["secrets_via"] == "credentials":
             yield "secrets_via credentials needs mode systemd; compose hands secrets over as environment."
-        for port in bot["ports"]:
+        for port in bot["ports"] + [port for service in bot["services"].values() for port in service["ports"]]:
             yield from _published(port)
+        yield from _services(bot)
+    for key in ("packages", "build_packages"):
+        for name in bot[key]:
+            if not PACKAGE.match(name):
+                yield "%s has %r: give the name of a Debian package." % (key, name)
+        if bot[key] and bot["mode"] == "compose":
+            yield "%s is for mode systemd; what a container needs belongs to its image." % key
     for key in ("compose_file", "requirements"):
         if bot[key].startswith("/") or ".." in bot[key].split("/"):
             yield "%s is %r: give a path inside the release." % (key, bot[key])
@@ -142,6 +187,50 @@ def _program(bot, _values):
             yield "%s is %r: give a path without white space and quotes." % (key, bot[key])
     if not re.match(r"[A-Za-z0-9][\w.-]*\Z", bot["service"]):
         yield "service is %r: give the name of a service in the compose file." % bot["service"]
+
+
+def _commands(bot, _values):
+    """One line is taken apart at its quotes and blanks, and no shell sees it."""
+    given = {key: bot[key] for key in (*COMMANDS, "command")} | {"health.command": bot["health"]["command"]}
+    for key, value in given.items():
+        if not isinstance(value, (str, list)) or any(isinstance(word, (dict, list)) for word in value):
+            yield "%s must be one line or a list of words." % key
+    if isinstance(bot["command"], list) and bot["command"] and not text(bot["command"][0]):
+        yield "command begins with an empty word; name the program."
+    for key, line in bot["one_line"].items():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        try:
+            words = list(lexer)
+        except ValueError:
+            yield "%s is %r: a quote in it is never closed." % (key, line)
+            continue
+        found = [word for word in words if word and set(word) <= set("();<>|&")]
+        if not re.search(r"(^|/)(ba|da)?sh\Z", words[0]):
+            found += [word for word in words if "$" in word or "`" in word]
+        found += [words[0]] if re.match(r"\w+=", words[0]) else []
+        if found:
+            yield "%s holds %s, which only a shell understands; write [sh, -c, \"…\"], or one plain command." % (key, found[0])
+
+
+def _services(bot):
+    own = bot["services"].get(bot["service"])
+    if own is not None:
+        yield "services has %s, which is the bot's own service; write its env, secrets and limits beside `service`." % bot["service"]
+    for name, service in bot["services"].items():
+        if not re.match(r"[A-Za-z0-9][\w.-]*\Z", name):
+            yield "services has %r: give the name of a service in the compose file." % name
+        yield from _variables(service["env"], service["secret_names"], service["empty_secrets"], "services.%s." % name)
+        if service.get("memory_mb", 8) < 8:
+            yield "services.%s.memory_mb is %s: give 8 or more." % (name, service["memory_mb"])
+        if not 0.01 <= service.get("cpus", 1) <= 256:
+            yield "services.%s.cpus is %s: give a number of processors from 0.01 to 256, such as 0.5." % (name, service["cpus"])
+    for name in bot["profiles"]:
+        if not re.match(r"[A-Za-z0-9][\w.-]*\Z", name):
+            yield "profiles has %r: give the name of a profile in the compose file." % name
+    for power in bot["allow"]:
+        if not POWER.match(power) or power == "/":
+            yield "allow has %r: write the word that a refusal printed, such as NET_ADMIN, /dev/net/tun or network:host." % power
 
 
 def _published(port):
@@ -201,32 +290,47 @@ def _port(url):
 
 def _health(bot, _values):
     health = bot["health"]
+    kinds = [kind for kind in HEALTH_KINDS if health[kind]]
+    if len(kinds) > 1:
+        yield "health has %s; one of them decides." % " and ".join(kinds)
     parts = urllib.parse.urlsplit(health["url"])
-    if parts.scheme not in ("http", "https") or not parts.hostname or _port(health["url"]) is None:
+    if health["url"] and (parts.scheme not in ("http", "https") or not parts.hostname or _port(health["url"]) is None):
         yield "health.url is %r: give http://127.0.0.1:PORT/PATH with a port from 1 to 65535." % health["url"]
-    for key in ("timeout_seconds", "interval_seconds", "failures", "probe_seconds"):
+    if health["tcp"] and not TCP.match(health["tcp"]):
+        yield "health.tcp is %r: give ADDRESS:PORT, such as 127.0.0.1:9000." % health["tcp"]
+    if health["file_age"]:
+        path = health["file_age"]["path"]
+        if not any(path.startswith(root.rstrip("/") + "/") for root in bot["read_write_paths"]) or ".." in path.split("/"):
+            yield "health.file_age.path is %r: give a file of the bot, below %s." % (path, bot["paths"]["data"])
+        if health["file_age"].get("seconds", 0) < 1:
+            yield "health.file_age.seconds is %s: give how old the file may become, 1 or more." % health["file_age"].get("seconds")
+    for key in ("timeout_seconds", "interval_seconds", "failures", "probe_seconds", "unwell_seconds"):
         if health[key] < 1:
             yield "health.%s is %s: give 1 or more." % (key, health[key])
 
 
 def _environment(bot, _values):
-    for name in sorted(set(bot["env"]) | set(bot["secret_names"])):
-        if not VARIABLE.match(name):
-            yield "env or secrets has %r: a variable's name is letters, digits and _." % name
     for name, instead in TOLD.items():
         for where in ("env", "secrets"):
             if name in bot["given_" + where]:
                 yield "%s sets %s; the role sets it itself: %s." % (where, name, instead)
-    for name in sorted(set(bot["env"]) - set(TOLD)):
-        if name in bot["secret_names"]:
-            yield "%s is in env and in secrets; keep it in secrets." % name
-        elif SECRET_NAME.search(name) and bot["env"][name]:
-            yield "env.%s looks like a secret; put it under secrets." % name
-    for name in bot["empty_secrets"]:
-        yield "secrets.%s is empty; look at the vault it should come from." % name
+    yield from _variables({key: value for key, value in bot["env"].items() if key not in TOLD}, bot["secret_names"], bot["empty_secrets"], "")
     for name, value in sorted(bot["env"].items()):
         if "\0" in value or (bot["mode"] == "compose" and "\r" in value):
             yield "env.%s holds a control character." % name
+
+
+def _variables(env, secret_names, empty_secrets, where):
+    for name in sorted({*env, *secret_names}):
+        if not VARIABLE.match(name):
+            yield "%senv or secrets has %r: a variable's name is letters, digits and _." % (where, name)
+    for name in sorted(env):
+        if name in secret_names:
+            yield "%s%s is in env and in secrets; keep it in secrets." % (where, name)
+        elif SECRET_NAME.search(name) and env[name]:
+            yield "%senv.%s looks like a secret; put it under secrets." % (where, name)
+    for name in empty_secrets:
+        yield "%ssecrets.%s is empty; look at the vault it should come from." % (where, name)
 
 
 def _limits(bot, _values):
@@ -241,6 +345,15 @@ def _limits(bot, _values):
 
 
 def _paths(bot, _values):
+    if bot["web_root"]:
+        service, _colon, path = bot["web_root"].rpartition(":")
+        if ".." in path.split("/") or not ONE_WORD.match(bot["web_root"]) or path.startswith("/") is not bool(service):
+            yield "web_root is %r: give a directory of the release, such as frontend/dist, or SERVICE:/PATH of an image." % bot["web_root"]
+        elif service and bot["mode"] == "systemd":
+            yield "web_root is %r, and a bot of mode systemd has no services; give a directory of the release." % bot["web_root"]
+    for path in bot["shared"]:
+        if path.startswith("/") or not path or {".", "..", ".botops", ".venv"} & set(path.split("/")) or not ONE_WORD.match(path):
+            yield "shared has %r: give a path inside the release, such as data." % path
     for path in bot["read_write_paths"]:
         if not ONE_WORD.match(path):
             yield "read_write_paths has %r: give a path without white space and quotes." % path

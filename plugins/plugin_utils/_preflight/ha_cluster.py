@@ -29,6 +29,7 @@ def check(values):
         *check_fencing(values),
         *check_timings(values),
         *check_resources(values),
+        *check_heuristics(values),
         *check_rest(values),
     ]
 
@@ -123,7 +124,7 @@ def check_fencing(values):
             fenced.add(node)
         yield from check_secrets(where, device)
     missing = sorted(names - fenced)
-    if values["ha_cluster_automatic"] and missing:
+    if values["ha_cluster_automatic"] and missing and values.get("is_member", True):
         yield (
             f"ha_cluster_automatic is true, and ha_cluster_fencing has no device for {', '.join(missing)}: nothing could make sure "
             "that a lost member is off. Add a device for each member, or set ha_cluster_automatic: false (an operator confirms)."
@@ -251,6 +252,15 @@ def check_floating(where, resource, values):
             f"{where}.options.ip: {address} is outside the members' subnet ({addresses} are not in {network}). Use a free address "
             "in their subnet, or name the interface in options.nic."
         )
+
+
+def check_heuristics(values):
+    for index, command in enumerate(values["ha_cluster_heuristics"] or []):
+        if not re.match(r"^/\S+( \S+)*$", command):
+            yield (
+                f"ha_cluster_heuristics[{index}] is {command!r}: write a program's absolute path and its arguments, such as "
+                "/usr/bin/test -e /run/trading; no shell reads it."
+            )
 
 
 def check_rest(values):

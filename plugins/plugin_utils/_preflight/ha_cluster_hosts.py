@@ -95,7 +95,7 @@ def check_tests(hosts, values):
         record = records.get(node)
         then = "Run with -e ha_cluster_automatic=false, then playbooks/fence_test.yml; after that automatic failover is allowed."
         if not record:
-            yield f"ha_cluster_automatic is true, but fencing of {node} was never tested. {then}"
+            yield f"ha_cluster_automatic is true, but fencing of {node} was never tested. A new pair: run playbooks/pair_bootstrap.yml. Else: {then}"
         elif record.get("result") != "ok":
             yield f"ha_cluster_automatic is true, but the last fencing test of {node} ({day(record)}) failed. {then}"
         elif record.get("devices") != values["devices"].get(node):

@@ -153,6 +153,11 @@ def firewall(values):
                 _ufw.network(item)
             except _ufw.RuleError as error:
                 said.append("%s[%d]: %s" % (name, index, error))
+    for name in values.get("pair_unknown") or []:
+        said.append(
+            "ha_cluster_addresses of %s: no address of this member is known here, so the other one and the witness could not let it in; "
+            "write its address, such as [10.0.0.11]" % name
+        )
     for name, rules in rule_sets(values).items():
         for index, rule in enumerate(rules):
             said += ["%s[%d].%s" % (name, index, sentence) for sentence in _ufw.check_rule(rule)]

@@ -36,7 +36,7 @@ def listens(values):
 
 def check(values):
     found = check_pair(values) + check_numbers(values) + check_litestream(values) + check_offsite(values) + check_daemon(values)
-    bots = values["rsync_ha_bots"]
+    bots = values["rsync_ha_bots"] or []
     if not bots:
         found.append("rsync_ha_bots is empty; name at least one bot, such as [{name: paper}]")
     names = [bot["name"] for bot in bots]
@@ -54,7 +54,7 @@ def check(values):
 
 
 def check_pair(values):
-    addresses, here = values["rsync_ha_addresses"], values["inventory_hostname"]
+    addresses, here = values["rsync_ha_addresses"] or {}, values["inventory_hostname"]
     if len(addresses) != 2:
         return [
             "rsync_ha_addresses names %d host%s; a pair has two, each with the address at which the other reaches it, such as "

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the units of a bot call. Written by the role bot_app.
 
-bot-helper wait NAME     until the health endpoint answers 200, or the bot died, or time is up
-bot-helper check NAME    one probe; after so many failures in a row the bot is killed, and its unit starts it again
+bot-helper wait NAME     until the bot says that it is well, or died, or time is up
+bot-helper check NAME    is it well? One that does not answer is killed, and its unit starts it again
+bot-helper probe NAME    one probe: 0 when it is well
 bot-helper retain NAME   delete files past their days
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -20,20 +22,65 @@ import urllib.error
 import urllib.request
 
 CONFIG = os.environ.get("BOT_HELPER_CONFIG", "/etc/bot-%s/bot.json")
+COMPOSE = "/usr/local/lib/botops/bot-compose"
 RUNTIME = os.environ.get("BOT_HELPER_RUNTIME", "/run/botops")
 
 
-def probe(health):
-    """None when healthy, else why not."""
+class Unwell(str):
+    """It answers, and says that it is not well: no reason to end it at once."""
+
+
+def probe(config, since=0):
+    """None when the bot is well, else why not. A file counts when it was written after `since`."""
+    health = config["health"]
+    kind = next(kind for kind in ("command", "tcp", "file_age", "url") if health.get(kind))
+    try:
+        return PROBES[kind](config, health, since)
+    except subprocess.TimeoutExpired:
+        return "no answer within %s s" % health["probe_seconds"]
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", error)) or type(error).__name__
+
+
+def by_url(_config, health, _since):
     # No proxy from the environment: the endpoint is this host's own.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(health["url"], timeout=health["probe_seconds"]) as answer:
-            return None if answer.status == 200 else "status %s" % answer.status
+            return None if answer.status == 200 else Unwell("status %s" % answer.status)
     except urllib.error.HTTPError as error:
-        return "status %s: %s" % (error.code, error.read(200).decode(errors="replace").strip())
-    except (OSError, ValueError) as error:
-        return str(getattr(error, "reason", error)) or type(error).__name__
+        return Unwell("status %s: %s" % (error.code, error.read(200).decode(errors="replace").strip()))
+
+
+def by_tcp(_config, health, _since):
+    address, _colon, port = health["tcp"].rpartition(":")
+    socket.create_connection((address.strip("[]"), int(port)), timeout=health["probe_seconds"]).close()
+
+
+def by_file_age(_config, health, since):
+    path, most = health["file_age"]["path"], health["file_age"]["seconds"]
+    written = os.stat(path).st_mtime
+    if written < since:
+        return "%s was not written since the start" % path
+    age = time.time() - written
+    return None if age <= most else "%s was last written %d s ago, more than %s" % (path, age, most)
+
+
+def by_command(config, health, _since):
+    """As the bot: in its container, or as its user with its environment."""
+    words = list(health["command"])
+    if "compose" in config:
+        words = [COMPOSE, "ask", config["name"], "exec", "--no-TTY", config["compose"]["service"]] + words
+    elif os.geteuid() == 0:
+        words = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe"] + config["run_as"] + words
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=health["probe_seconds"])
+    if done.returncode:
+        said = done.stdout.decode(errors="replace").strip().splitlines()
+        return "exit code %d%s" % (done.returncode, ": " + said[-1] if said else "")
+    return None
+
+
+PROBES = {"url": by_url, "tcp": by_tcp, "file_age": by_file_age, "command": by_command}
 
 
 def alive(pid):
@@ -50,16 +97,16 @@ def alive(pid):
 
 def wait(config):
     health, main_pid = config["health"], os.environ.get("MAINPID")
-    deadline = time.monotonic() + health["timeout_seconds"]
+    deadline, started = time.monotonic() + health["timeout_seconds"], time.time()
     while True:
         if main_pid and not alive(main_pid):
             print("the bot ended before it was healthy")
             return 1
-        why = probe(health)
+        why = probe(config, started)
         if why is None:
             return 0
         if time.monotonic() >= deadline:
-            print("not healthy after %d s at %s: %s" % (health["timeout_seconds"], health["url"], why))
+            print("not healthy after %d s: %s" % (health["timeout_seconds"], why))
             return 1
         time.sleep(0.3)
 
@@ -88,7 +135,10 @@ def save(path, value):
     os.replace(temporary, path)
 
 
-def check(config, clock=time.monotonic):
+def check(config, clock=time.monotonic, pause=time.sleep):
+    """One probe when it is well. One that does not answer is asked again at once, `failures` times in all, and then killed; one that
+    answers that it is unwell has `unwell_seconds` to get well by itself."""
+    health = config["health"]
     state = properties(config["unit"])
     counter = os.path.join(RUNTIME, config["name"] + ".json")
     if state["ActiveState"] != "active":
@@ -96,29 +146,42 @@ def check(config, clock=time.monotonic):
     os.makedirs(RUNTIME, mode=0o755, exist_ok=True)
     seen = load(counter)
     if seen.get("invocation") != state["InvocationID"]:
-        seen = {"invocation": state["InvocationID"], "failures": 0}
-    why = probe(config["health"])
-    if why is None:
-        if config["trading_mode"] == "paper":
-            record_paper(config, seen, clock())
-        seen.update(failures=0, healthy_at=clock())
+        seen = {"invocation": state["InvocationID"]}
+    for attempt in range(1, health["failures"] + 1):
+        began = clock()
+        why = probe(config)
+        if why is None:
+            if config["trading_mode"] == "paper":
+                record_paper(config, seen, clock())
+            seen = {"invocation": seen["invocation"], "healthy_at": clock()}
+            save(counter, seen)
+            return 0
+        seen["failed"] = True
+        if isinstance(why, Unwell):
+            seen.setdefault("unwell_since", began)
+            save(counter, seen)
+            lasted = clock() - seen["unwell_since"]
+            print("<4>%s says for %d s of %d that it is not well: %s" % (config["unit"], lasted, health["unwell_seconds"], why))
+            if lasted < health["unwell_seconds"]:
+                return 0
+            break
         save(counter, seen)
-        return 0
-    seen["failures"] += 1
-    save(counter, seen)
-    print("<4>%s: probe %d of %d failed: %s" % (config["unit"], seen["failures"], config["health"]["failures"], why))
-    if seen["failures"] < config["health"]["failures"]:
-        return 0
+        print("<4>%s: probe %d of %d failed: %s" % (config["unit"], attempt, health["failures"], why))
+        if attempt < health["failures"]:
+            # One that refuses at once is given as long as one that says nothing.
+            pause(max(0, began + health["probe_seconds"] - clock()))
     # Again: seconds have passed, and an operator may have stopped it. SIGKILL, since a hung bot ignores the rest.
     if properties(config["unit"]) == state:
-        print("<3>%s is up and does not answer: killing it" % config["unit"])
+        print("<3>%s is up and %s: killing it" % (config["unit"], "not well" if isinstance(why, Unwell) else "does not answer"))
+        if "compose" in config and subprocess.run([COMPOSE, "kill", config["name"]]).returncode == 0:
+            return 0
         subprocess.run(["systemctl", "kill", "--signal=SIGKILL", config["unit"]], check=True)
     return 0
 
 
 def record_paper(config, seen, now):
     """Add the healthy time since the last probe of the same run to what this release has on record."""
-    if "healthy_at" not in seen or seen["failures"]:
+    if "healthy_at" not in seen or seen.get("failed"):
         return
     # The clock stands still for nobody, but a probe that came late vouches for no more than a few intervals.
     gained = min(max(now - seen["healthy_at"], 0), 3 * config["health"]["interval_seconds"])
@@ -129,6 +192,12 @@ def record_paper(config, seen, now):
     entry["seconds"] = round(entry["seconds"] + gained, 1)
     entry["last"] = int(time.time())
     save(path, record)
+
+
+def tell(config):
+    why = probe(config)
+    print("well" if why is None else why)
+    return 0 if why is None else 1
 
 
 def retain(config, now=None):
@@ -149,7 +218,7 @@ def retain(config, now=None):
 
 
 def main(argv):
-    commands = {"wait": wait, "check": check, "retain": retain}
+    commands = {"wait": wait, "check": check, "probe": tell, "retain": retain}
     if len(argv) != 3 or argv[1] not in commands:
         print(__doc__, file=sys.stderr)
         return 64

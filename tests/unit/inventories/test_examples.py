@@ -47,9 +47,13 @@ EXPECTED = {
     },
 }
 OWN_GROUPS = ("bot_hosts", "docker_hosts", "web_hosts", "cluster_nodes", "cluster_witness", "analysis_hosts")
-ROLE_OF_GROUP = {"all": "hardening", "docker_hosts": "docker_host", "bot_hosts": "bot_app", "web_hosts": "nginx"}
+ROLES_OF_GROUP = [
+    ("all", "hardening"), ("docker_hosts", "docker_host"), ("bot_hosts", "bot_app"), ("web_hosts", "nginx"), ("cluster_nodes", "rsync_ha"),
+    ("cluster_nodes", "haproxy_vip"), ("cluster_nodes", "ha_cluster"), ("cluster_witness", "ha_cluster"),
+]
 # What an operator would have in the environment.
 SETTINGS = {
+    "BMC_PASSWORD_A": "s3cret-bmc-a", "BMC_PASSWORD_B": "s3cret-bmc-b",
     "FLEET_ADMIN_NETWORK": "203.0.113.7/32", "BOT_REPOSITORY": "https://git.example.com/bot.git", "BOT_JWT_SECRET": "s3cret-jwt",
     "BOT_TELEGRAM_TOKEN": "s3cret-telegram", "BOT_ACME_EMAIL": "ops@example.com", "BOT_DOMAIN": "bot.example.com",
     "BOT_MARKET_SLUGS": "rain,snow", "PM_API_KEY_ID": "key", "PM_PRIVATE_KEY": "s3cret-key", "PM_WALLET_ADDRESS": "0xabc",
@@ -182,6 +186,7 @@ def test_the_roles_accept_its_variables(example):
         "distribution": "Debian", "distribution_version": "13", "distribution_major_version": "13", "distribution_release": "trixie",
         "os_family": "Debian", "architecture": "x86_64", "system": "Linux", "virtualization_type": "kvm", "memtotal_mb": 16000,
         "default_ipv4": {"address": "10.0.0.2", "interface": "eth0"}, "python": {"version": {"major": 3, "minor": 13}}, "processor_vcpus": 2,
+        "interfaces": ["eth0"], "eth0": {"ipv4": {"address": "192.168.1.99", "network": "192.168.1.0", "netmask": "255.255.255.0"}},
         "service_mgr": "systemd", "kernel": "6.12.0", "hostname": "host", "fqdn": "host.example.com", "pkg_mgr": "apt",
     }
     plays = [
@@ -189,7 +194,7 @@ def test_the_roles_accept_its_variables(example):
             "name": role, "hosts": group, "gather_facts": False, "connection": "local", "vars": {"ansible_facts": facts},
             "tasks": judge(role),
         }
-        for group, role in ROLE_OF_GROUP.items() if group == "all" or group in EXPECTED[example.name]
+        for group, role in ROLES_OF_GROUP if group == "all" or group in EXPECTED[example.name]
     ]
     (example.path.parent / "judge.yml").write_text(yaml.safe_dump(plays))
     done = example.ran("ansible-playbook", str(example.path.parent / "judge.yml"))

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import threading
 import time
@@ -46,7 +47,7 @@ def config(tmp_path, endpoint, monkeypatch):
     (tmp_path / "releases/abc").mkdir(parents=True)
     (tmp_path / "current").symlink_to("releases/abc")
     url = f"http://127.0.0.1:{endpoint.server_address[1]}/health"
-    health = {"url": url, "timeout_seconds": 1, "interval_seconds": 10, "failures": 2, "probe_seconds": 1}
+    health = {"url": url, "timeout_seconds": 1, "interval_seconds": 10, "failures": 2, "probe_seconds": 1, "unwell_seconds": 20}
     return {
         "name": "paper", "unit": "bot-paper.service", "health": health, "trading_mode": "paper",
         "current": str(tmp_path / "current"), "state": str(tmp_path), "retention": [],
@@ -82,30 +83,105 @@ def test_wait_gives_up_when_the_bot_died(config, endpoint, monkeypatch, capsys):
     assert "ended before it was healthy" in capsys.readouterr().out
 
 
-def test_so_many_failures_in_a_row_kill(config, endpoint, systemd):
-    _state, kills = systemd
+def silent(config):
+    """A port that takes connections and answers nothing, as a bot that is stopped in its tracks."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config["health"]["url"] = "http://127.0.0.1:%d/health" % listening.getsockname()[1]
+    return listening
+
+
+KILL = ["systemctl", "kill", "--signal=SIGKILL", "bot-paper.service"]
+
+
+def test_a_bot_that_does_not_answer_is_killed_in_one_check(config, systemd):
+    with silent(config):
+        started = time.monotonic()
+        assert helper.check(config) == 0
+    assert systemd[1] == [KILL] and 2 <= time.monotonic() - started < 4
+
+
+def test_one_that_refuses_is_given_as_long_as_one_that_is_silent(config, systemd):
+    silent(config).close()
+    pauses = []
+    helper.check(config, clock=lambda: 5.0, pause=pauses.append)
+    assert pauses == [1] and systemd[1] == [KILL]
+
+
+def test_one_answer_in_between_is_enough(config, endpoint, systemd):
+    url = config["health"]["url"]
+    silent(config).close()
+    helper.check(config, pause=lambda _seconds: config["health"].update(url=url))
+    assert systemd[1] == []
+
+
+def test_a_bot_that_says_that_it_is_unwell_has_time(config, endpoint, systemd):
+    now = [1000.0]
     endpoint.status = 503
-    assert helper.check(config) == 0 and kills == []
+    for seconds, killed in ((0, False), (10, False), (9, False), (2, True)):
+        now[0] += seconds
+        helper.check(config, clock=lambda: now[0])
+        assert (systemd[1] == [KILL]) is killed
+    systemd[1].clear()
     endpoint.status = 200
-    helper.check(config)
+    helper.check(config, clock=lambda: now[0])
     endpoint.status = 503
-    helper.check(config)
-    assert kills == [], "the row was broken"
-    helper.check(config)
-    assert kills == [["systemctl", "kill", "--signal=SIGKILL", "bot-paper.service"]]
+    helper.check(config, clock=lambda: now[0])
+    assert systemd[1] == [], "it was well in between"
 
 
 def test_a_new_start_is_a_new_count_and_a_stopped_bot_is_left_alone(config, endpoint, systemd):
     state, kills = systemd
     endpoint.status = 503
-    helper.check(config)
+    helper.check(config, clock=lambda: 0.0)
     state["InvocationID"] = "two"
-    helper.check(config)
+    helper.check(config, clock=lambda: 30.0)
     assert kills == []
     state["ActiveState"] = "inactive"
-    helper.check(config)
-    helper.check(config)
+    helper.check(config, clock=lambda: 90.0)
     assert kills == []
+
+
+def test_a_compose_bot_is_killed_in_its_container(config, systemd, monkeypatch):
+    class Done:
+        returncode = 0
+
+    calls = []
+    monkeypatch.setattr(helper.subprocess, "run", lambda argv: calls.append(argv) or Done)
+    config["compose"] = {"service": "bot"}
+    with silent(config):
+        helper.check(config)
+    assert calls == [[helper.COMPOSE, "kill", "paper"]]
+
+
+def asked(config, **health):
+    config["health"].update({"url": "", **health})
+    return helper.probe(config)
+
+
+def test_a_port_decides(config):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = "127.0.0.1:%d" % listening.getsockname()[1]
+        assert asked(config, tcp=address) is None
+    assert "refused" in asked(config, tcp=address)
+
+
+def test_the_age_of_a_file_decides(config, tmp_path):
+    path = tmp_path / "beat"
+    file_age = {"path": str(path), "seconds": 5}
+    assert "No such file" in asked(config, file_age=file_age)
+    path.write_text("x")
+    assert asked(config, file_age=file_age) is None
+    assert "was not written since the start" in helper.probe(config, since=time.time() + 1)
+    os.utime(path, (time.time() - 60,) * 2)
+    assert "last written 60 s ago, more than 5" in asked(config, file_age=file_age)
+
+
+def test_a_command_decides(config, monkeypatch):
+    monkeypatch.setattr(helper.os, "geteuid", lambda: 1000)
+    assert asked(config, command=["true"]) is None
+    assert asked(config, command=["sh", "-c", "echo no orders; exit 3"]) == "exit code 3: no orders"
+    assert asked(config, command=["sleep", "5"]) == "no answer within 1 s"
+    assert "No such file" in asked(config, command=["/nonexistent"])
 
 
 def recorded(config):

@@ -39,6 +39,7 @@ def render(text, system, **changes):
     if system:
         variables["__hardening_host"] = {"os": {"id": system[0], "version": system[1]}, "docker": False, "present": []}
     variables.update(yaml.safe_load((ROLE / "vars/main.yml").read_text()))
+    variables["_hardening_pair"] = {"peers": [], "rules": [], "unknown": []}
     variables.update({name: value for name, value in changes.items() if not name.startswith("hardening_")})
     variables["_hardening_vars"] = typed_values("hardening", **{name: value for name, value in changes.items() if name.startswith("hardening_")})
     templar = Templar(loader=DataLoader(), variables=trusted(variables))
@@ -97,6 +98,15 @@ def test_sudo_is_limited_by_the_whole_role_only():
 def test_penalties_are_named_only_where_sshd_knows_them():
     known = {system: resolve("_hardening_ssh_exempt", system, hardening_firewall_ssh_unlimited_from=["192.0.2.1"]) for system in KNOWN}
     assert [system for system, exempt in known.items() if exempt] == [("debian", "13")]
+
+
+def test_the_other_member_of_a_pair_is_never_slowed_down_or_banned():
+    rule = {"port": ["5404:5412"], "proto": "udp", "from": ["192.0.2.2"], "comment": "corosync"}
+    pair = {"_hardening_pair": {"peers": ["192.0.2.2"], "rules": [rule], "unknown": []}}
+    rules = resolve("_hardening_firewall_all_rules", **pair)
+    assert rules[0]["from"] == ["192.0.2.2"] and rules[0].get("action", "allow") == "allow" and rules[1]["action"] == "limit" and rules[-1] == rule
+    assert resolve("_hardening_ssh_exempt", **pair) == ["192.0.2.2"]
+    assert "192.0.2.2" in render((ROLE / "templates/fail2ban.j2").read_text(), ("debian", "12"), **pair)
 
 
 def test_an_unknown_release_gets_what_all_know():

@@ -50,14 +50,16 @@ def test_compose_takes_no_dollar_for_a_variable():
     bot = full(mode="compose", module="", secrets={"KEY": "a$b${C}"}, ports=["127.0.0.1:1:2"], memory_mb=64)
     service = spec.compose_override(bot)["services"]["bot"]
     assert service["environment"]["KEY"] == "a$$b$${C}"
-    assert (service["restart"], service["mem_limit"], service["ports"]) == ("no", "64m", ["127.0.0.1:1:2"])
+    assert service["restart"] == "no" and "ports" not in service
 
 
 @pytest.mark.parametrize(
     ("given", "line"),
     [
         ({"module": "a.b"}, "/opt/bot-paper/current/.venv/bin/python -m a.b"),
-        ({"module": "", "command": "trade --fast x"}, "/opt/bot-paper/current/.venv/bin/trade --fast x"),
+        ({"module": "", "command": "trade --fast x"}, "/usr/bin/env trade --fast x"),
+        ({"module": "", "command": ["node", "bot.js"]}, '/usr/bin/env node "bot.js"'),
+        ({"module": "", "command": ["bin/run", "a b", "50%", "$X"]}, '/opt/bot-paper/current/bin/run "a b" "50%%" "$$X"'),
         ({"module": "", "command": "bin/run"}, "/opt/bot-paper/current/bin/run"),
         ({"module": "", "command": "/usr/bin/env x"}, "/usr/bin/env x"),
     ],

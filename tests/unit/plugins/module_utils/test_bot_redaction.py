@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ansible_collections.botops.fleet.plugins.module_utils._bot.deployer import Deployer
+from ansible_collections.botops.fleet.plugins.module_utils._bot.host import Host
 from ansible_collections.botops.fleet.plugins.module_utils._bot.redaction import scrub
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused
 from ansible_collections.botops.fleet.plugins.plugin_utils._bot import spec
@@ -74,7 +75,10 @@ class FailingHost:
         self.said = said
 
     def run(self, argv, cwd=None, env=None):
-        return 1, self.said, ""
+        # Compose reads the file before it runs anything of it.
+        return (0, '{"services": {"bot": {}}}', "") if "config" in argv else (1, self.said, "")
+
+    scrub = staticmethod(Host.scrub)
 
 
 @pytest.mark.parametrize("via", [{"secrets_via": "environment"}, {"secrets_via": "credentials"}, {"mode": "compose", "module": ""}])
@@ -88,12 +92,12 @@ def test_a_failed_migration_shows_no_line_of_a_pem(tmp_path, via):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes((entry.get("secret_content") or entry["content"]).encode())
     (tmp_path / "release/.botops").mkdir(parents=True)
-    (tmp_path / "release/.botops/compose.env").write_text("BOT_NAME=paper\n")
+    (tmp_path / "release/compose.yml").write_text("services: {bot: {}}\n")
     seen = spec.public(bot)
     seen["paths"] = dict(seen["paths"], etc=str(tmp_path))
     deployer = Deployer(FailingHost("cannot read %s\nnor a$b`c\nbye" % PEM), seen, {"deploy_keys": {}})
     with pytest.raises(Refused) as refused:
-        deployer.in_bot(str(tmp_path / "release"), "the migration", "python -m x")
+        deployer.in_bot(str(tmp_path / "release"), "the migration", ["python", "-m", "x"])
     said = str(refused.value)
     assert "the migration failed (1) before anything was switched" in said and said.endswith("nor [secret]\nbye")
     assert not [part for part in BODY if part in said], said

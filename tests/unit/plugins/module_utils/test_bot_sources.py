@@ -7,7 +7,6 @@ import types
 
 import pytest
 
-from ansible_collections.botops.fleet.plugins.module_utils._bot.deployer import Deployer
 from ansible_collections.botops.fleet.plugins.module_utils._bot.host import Host
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused, Unreachable
 from ansible_collections.botops.fleet.plugins.module_utils._bot.sources import Archive, Git
@@ -16,7 +15,7 @@ from ansible_collections.botops.fleet.plugins.plugin_utils._bot import spec
 WHO = {f"GIT_{role}_{what}": "test@example.invalid" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
-def run_command(argv, cwd=None, environ_update=None, handle_exceptions=True):
+def run_command(argv, cwd=None, environ_update=None, handle_exceptions=True, expand_user_and_vars=True):
     done = subprocess.run(argv, cwd=cwd, env={**os.environ, **(environ_update or {})}, text=True, capture_output=True)
     return done.returncode, done.stdout, done.stderr
 
@@ -106,27 +105,3 @@ def test_a_download_with_another_checksum_is_not_unpacked(host, tmp_path, monkey
     with pytest.raises(Refused, match="not the declared sha256:000"):
         archive.fetch("", str(tmp_path / "bad"), None)
     assert not (tmp_path / "bad").exists()
-
-
-def deployer(host, **settings):
-    bot = {"name": "paper", "mode": "compose", "source": {"type": "image", "path": "x"}}
-    return Deployer(host, spec.public(spec.specify(bot, settings)), {"deploy_keys": {}})
-
-
-def test_restart_policies_are_overridden_or_refused(host):
-    services = {"bot": {"restart": "always"}, "cache": {"restart": "unless-stopped"}, "plain": {"restart": "no"}}
-    loose = deployer(host)
-    overlay = loose.overlay(services)["services"]
-    assert {name: service["restart"] for name, service in overlay.items()} == {"bot": "no", "cache": "no"}
-    assert len(loose.warnings) == 2
-    with pytest.raises(Refused, match="service bot sets restart: always, which would restart it behind the cluster's back"):
-        deployer(host, ha=True).overlay(services)
-    with pytest.raises(Refused, match="deploy.restart_policy"):
-        deployer(host).overlay({"bot": {"deploy": {"restart_policy": {"condition": "any"}}}})
-    with pytest.raises(Refused, match="has no service 'bot'; it has api"):
-        deployer(host).overlay({"api": {}})
-
-
-def test_what_a_service_says_about_privileges_is_kept(host):
-    overlay = deployer(host).overlay({"bot": {"cap_drop": ["NET_RAW"]}})["services"]["bot"]
-    assert overlay == {"restart": "no", "security_opt": ["no-new-privileges:true"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import time
 
 import pytest
 from ansible.module_utils import basic
@@ -23,13 +24,18 @@ MON = (
 class Host:
     """Answers commands as a member would, and remembers those that change something."""
 
-    def __init__(self, active=True, cmap=None, strangers="", primitives=True, stale=False):
+    def __init__(self, active=True, cmap=None, strangers="", primitives=True, stale=False, device_started=1, vote=1):
         self.active, self.cmap, self.primitives, self.stale = active, dict(CMAP, **(cmap or {})), primitives, stale
         self.mon = MON.format(more=strangers)
+        self.device_started, self.vote = device_started, vote
         self.did = []
 
     def run(self, argv, *_args, **_kwargs):
         line = " ".join(argv)
+        if "--property=ActiveEnterTimestampMonotonic" in argv:
+            return 0, "%d\n" % ((time.monotonic() + self.device_started) * 1e6), ""
+        if argv[0] == "corosync-quorumtool":
+            return 0, "         0          %d            Qdevice\n" % self.vote, ""
         if argv[:2] == ["systemctl", "show"]:
             state = "active" if self.active else "inactive"
             kind = "enabled" if self.active else "disabled"
@@ -55,6 +61,7 @@ def apply(monkeypatch, tmp_path):
     conf = tmp_path / "corosync.conf"
     conf.write_text(CONF)
     monkeypatch.setattr(cluster_service, "COROSYNC_CONF", str(conf))
+    monkeypatch.setattr(cluster_service, "DEVICE_READ", str(tmp_path / "read"))
     monkeypatch.setattr(basic.AnsibleModule, "get_bin_path", lambda *_args, **_kwargs: "/usr/bin/x")
     monkeypatch.setattr(basic.AnsibleModule, "log", lambda *_args, **_kwargs: None)
 
@@ -114,6 +121,25 @@ def test_a_changed_certificate_restarts_the_device_alone(apply):
     host = Host()
     apply(host, restart_qdevice=True)
     assert host.did == ["systemctl restart corosync-qdevice.service"]
+
+
+def test_a_device_that_was_started_before_its_configuration_restarts(apply):
+    """Even where the running corosync agrees: the other member may have made this one read the file."""
+    host = Host(device_started=-60)
+    apply(host)
+    assert host.did == ["systemctl restart corosync-qdevice.service"]
+    # Now it is known what it has read: a file that is newer by another setting is no reason.
+    host = Host(device_started=-60)
+    apply(host)
+    assert host.did == []
+
+
+def test_a_witness_that_does_not_vote_fails_the_run(apply, monkeypatch):
+    monkeypatch.setattr(cluster_service, "WITNESS_SECONDS", 0)
+    assert not apply(Host(), witness="gamma").get("failed")
+    result = apply(Host(vote=0), witness="gamma")
+    assert result["failed"] and "The witness gamma does not vote on this member" in result["msg"] and "TCP 5403" in result["msg"]
+    assert not apply(Host(vote=0), check=True, witness="gamma").get("failed")
 
 
 def test_a_member_that_left_is_forgotten(apply):

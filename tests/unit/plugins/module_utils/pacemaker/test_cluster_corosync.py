@@ -70,7 +70,7 @@ def test_agreement():
 def test_a_timing_needs_a_reload_only():
     keys = corosync.differences(corosync.parse(CONF), running(**{"totem.token": "1000"}))
     assert keys == ["totem.token"]
-    assert corosync.needs_restart(keys) == [] and not corosync.touches_qdevice(keys)
+    assert corosync.needs_restart(keys) == []
 
 
 @pytest.mark.parametrize("key", ["totem.cluster_name", "totem.transport"])
@@ -84,9 +84,18 @@ def test_a_member_that_was_removed_is_a_difference():
     assert keys == ["nodelist.node.2.name"]
 
 
-def test_another_witness_restarts_the_device_alone():
+def test_another_witness_is_no_reason_to_restart_corosync():
     keys = corosync.differences(corosync.parse(CONF), running(**{"quorum.device.net.host": "10.0.0.9"}))
-    assert corosync.touches_qdevice(keys) and not corosync.needs_restart(keys)
+    assert keys == ["quorum.device.net.host"] and not corosync.needs_restart(keys)
+
+
+@pytest.mark.parametrize(("line", "votes"), [
+    ("         0          1            Qdevice", True),
+    ("         0          0            Qdevice (votes 1)", False),
+    ("         1          1    A,V,NMW alpha (local)", False),
+])
+def test_the_witness_votes_where_corosync_counts_it(line, votes):
+    assert corosync.witness_votes("Membership information\n----------------------\n    Nodeid      Votes    Qdevice Name\n%s\n" % line) is votes
 
 
 def test_a_witness_that_was_removed():
