@@ -129,6 +129,8 @@ def main() -> None:
         elif arguments.command == "drill":
             with locked("a restore drill", 600):
                 status = drill.drill(config)
+        elif arguments.command == "restore" and arguments.plan:
+            status = bring_back(config, arguments)
         elif arguments.command == "restore":
             with locked(f"a restore of {arguments.bot}"):
                 status = bring_back(config, arguments)

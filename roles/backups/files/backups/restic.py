@@ -11,7 +11,7 @@ from .common import ETC, STATE, Refused, last_words, parse_time, run
 # What passes by itself: asked again, with growing pauses, for as long as the configuration allows.
 PASSING = re.compile(
     r"\b50[0234]\b|ServiceUnavailable|SlowDown|connection refused|connection reset|i/o timeout|no route to host|timed out|EOF|network is unreachable"
-    r"|Connection closed|temporary failure|already locked",
+    r"|Connection closed|temporary failure|already locked|gave no answer",
     re.I,
 )
 MEANINGS = (
@@ -25,8 +25,11 @@ MEANINGS = (
     (r"Permission denied \(", "the store does not accept the SSH key: add the public key of backups_repositories[].ssh.private_key there"),
     (r"no space left on device", "the store or this host has no space left"),
     (r"already locked", "another restic has locked it, and the lock is not stale: wait, or look who that is with `restic list locks`"),
-    (r"\b50[0234]\b|connection refused|timed? ?out|no route|unreachable", "the store did not answer; the next run catches up"),
+    (r"\b50[0234]\b|connection refused|timed? ?out|no route|unreachable|gave no answer", "the store did not answer; the next run catches up"),
 )
+# Commands that ask for little. restic itself goes on asking a store that is away for a quarter of an hour.
+QUICK = frozenset({"cat", "unlock", "snapshots", "key", "list"})
+QUICK_SECONDS = 60
 ABSENT = re.compile(r"unable to open config file|Is there a repository at|does not exist.*config|config file does not exist", re.I)
 
 
@@ -68,10 +71,12 @@ class Repository:
         argv = ["restic", *self.options, *([] if self.cache else ["--no-cache"]), *arguments]
         if self.limit and arguments[0] == "backup":
             argv += ["--limit-upload", str(self.limit)]
+        if arguments[0] in QUICK:
+            kwargs.setdefault("timeout", QUICK_SECONDS)
         deadline = time.monotonic() + (self.patience if patience is None else patience)
-        pause = 5.0
+        pause, extra = 5.0, {**self.extra, **kwargs.pop("extra", {})}
         while True:
-            done = run(argv, extra={**self.extra, **kwargs.pop("extra", {})}, **kwargs)
+            done = run(argv, extra=extra, **kwargs)
             if done.returncode in (0, 3) or not PASSING.search(done.stderr or "") or self.certain(done.stderr) or time.monotonic() + pause > deadline:
                 return done
             time.sleep(pause)
