@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What the documentation says of variables and plugins comes from their specification.
 
 reference.py tables [--check]   write the tables into the READMEs, or fail where one is stale

@@ -98,7 +98,11 @@ class Venv:
     def forget(self, release):
         """Nothing of a release lies outside of its directory."""
 
-    forget_all = leave = lambda self: None
+    def forget_all(self):
+        """The same for all of them."""
+
+    def leave(self):
+        """Nothing to leave behind."""
 
 
 def search_path(target):

@@ -172,7 +172,7 @@ class Logs:
 
 
 def last_lines(container):
-    done = subprocess.run(["docker", "logs", "--tail", str(LAST_LINES), container.id], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
+    done = subprocess.run(["docker", "logs", "--tail", str(LAST_LINES), container.id], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=environment())
     return done.stdout.decode(errors="replace").rstrip()
 
 
@@ -190,7 +190,7 @@ class Bot:
         signal.set_wakeup_fd(signalled)
         signal.signal(signal.SIGTERM, self.on_term)
         words = command(self.config, ["up", "--detach", "--no-build", "--pull", "never", "--quiet-pull", "--no-color"])
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=environment())
         if done.returncode and not self.stopping:
             return self.tell_start(done)
         code, grace = 0, self.compose["stop_seconds"]
@@ -227,7 +227,7 @@ class Bot:
         while not self.stopping:
             handles = {one.descriptor: one for one in self.services if one.descriptor is not None}
             waiting = [one.start_at - time.monotonic() for one in self.services if one.start_at]
-            ready, _, _ = select.select([*handles, self.wakeup], [], [], max(0, min(waiting)) if waiting else None)
+            ready = select.select([*handles, self.wakeup], [], [], max(0, min(waiting)) if waiting else None)[0]
             for descriptor in ready:
                 if descriptor == self.wakeup:
                     os.read(self.wakeup, 64)
@@ -281,7 +281,7 @@ class Bot:
                 return 0
         words = ["docker", "compose", "--project-name", "bot-" + self.config["name"], "down", "--remove-orphans"]
         words += ["--timeout", str(self.compose["stop_seconds"] if grace is None else grace)]
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(), cwd="/")
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=environment(), cwd="/")
         if done.returncode:
             print(done.stdout.decode(errors="replace").strip(), flush=True)
         return done.returncode

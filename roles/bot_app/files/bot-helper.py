@@ -73,7 +73,7 @@ def by_command(config, health, _since):
         words = [COMPOSE, "ask", config["name"], "exec", "--no-TTY", config["compose"]["service"]] + words
     elif os.geteuid() == 0:
         words = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe"] + config["run_as"] + words
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=health["probe_seconds"])
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=health["probe_seconds"])
     if done.returncode:
         said = done.stdout.decode(errors="replace").strip().splitlines()
         return "exit code %d%s" % (done.returncode, ": " + said[-1] if said else "")
@@ -173,7 +173,7 @@ def check(config, clock=time.monotonic, pause=time.sleep):
     # Again: seconds have passed, and an operator may have stopped it. SIGKILL, since a hung bot ignores the rest.
     if properties(config["unit"]) == state:
         print("<3>%s is up and %s: killing it" % (config["unit"], "not well" if isinstance(why, Unwell) else "does not answer"))
-        if "compose" in config and subprocess.run([COMPOSE, "kill", config["name"]]).returncode == 0:
+        if "compose" in config and subprocess.run([COMPOSE, "kill", config["name"]], check=False).returncode == 0:
             return 0
         subprocess.run(["systemctl", "kill", "--signal=SIGKILL", config["unit"]], check=True)
     return 0
