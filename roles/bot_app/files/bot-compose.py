@@ -172,7 +172,8 @@ class Logs:
 
 
 def last_lines(container):
-    done = subprocess.run(["docker", "logs", "--tail", str(LAST_LINES), container.id], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=environment())
+    words = ["docker", "logs", "--tail", str(LAST_LINES), container.id]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=environment())
     return done.stdout.decode(errors="replace").rstrip()
 
 
