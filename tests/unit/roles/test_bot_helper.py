@@ -146,7 +146,7 @@ def test_a_compose_bot_is_killed_in_its_container(config, systemd, monkeypatch):
         returncode = 0
 
     calls = []
-    monkeypatch.setattr(helper.subprocess, "run", lambda argv: calls.append(argv) or Done)
+    monkeypatch.setattr(helper.subprocess, "run", lambda argv, check: calls.append(argv) or Done)
     config["compose"] = {"service": "bot"}
     with silent(config):
         helper.check(config)
