@@ -127,6 +127,17 @@ def engine_and_image() -> None:
     step(f"host image, {RELEASE}", lambda: run(sys.executable, ROOT / "lab/hosts.py", "images", RELEASE, show=PROGRESS.note))
 
 
+def forget_stopped() -> None:
+    """Remove a lab that the machine's or the engine's restart stopped.
+
+    Its ACME server makes new authorities whenever it starts, so that nobody could verify the certificates that the hosts still hold.
+    """
+    names = run("docker", "ps", "-a", "--filter", f"label=botops.group={GROUP}", "--filter", "status=exited", "--format", "{{.Names}}")
+    if names:
+        step(f"an earlier lab was stopped ({', '.join(names.split())}): removed, to be made anew", down)
+        STATE.mkdir(parents=True, exist_ok=True)
+
+
 def start_hosts() -> None:
     specs = [f"{name}={RELEASE},ip={ip}" + "".join(f",alias={alias}" for alias in aliases) for name, (ip, aliases) in HOSTS.items()]
     run(sys.executable, ROOT / "lab/hosts.py", "up", GROUP, "--subnet", f"{PREFIX}.0/24", *specs)
@@ -221,6 +232,7 @@ def up() -> None:
     STATE.mkdir(parents=True, exist_ok=True)
     LOG.write_text("")
     environment = prepare()
+    forget_stopped()
     step("four hosts with systemd and sshd", start_hosts)
     make_secrets()
     counts = step("site.yml -i inventories/lab", lambda: ansible(environment, "lab/services.yml", "site.yml"))
@@ -243,15 +255,20 @@ def watch() -> None:
 
 
 def down() -> None:
+    run(sys.executable, ROOT / "lab/hosts.py", "down", GROUP)
+
+
+def down_and_say() -> None:
+    LOG.parent.mkdir(parents=True, exist_ok=True)
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
-        print("No Docker engine answers, so no lab runs.")
+        print("No Docker engine answers, so no lab runs. What a stopped engine still holds, the next `make lab` removes.")
         return
-    subprocess.run([sys.executable, ROOT / "lab/hosts.py", "down", GROUP], check=True)
+    down()
     print("The lab is removed.")
 
 
 def main() -> int:
-    commands = {"up": up, "status": lambda: print(table()), "watch": watch, "down": down}
+    commands = {"up": up, "status": lambda: print(table()), "watch": watch, "down": down_and_say}
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     try:
