@@ -19,7 +19,8 @@ def playbook(name, *arguments, ok=True):
     if (done.returncode == 0) is not ok:
         pytest.fail(f"{name} {arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     assert "canary-" not in done.stdout + done.stderr, "a secret was shown"
-    return done.stdout
+    # Where failures are shown is a setting of the control node.
+    return done.stdout + done.stderr
 
 
 def test_backup_list_and_restore_with_one_command_each(host):

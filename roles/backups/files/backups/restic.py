@@ -32,6 +32,8 @@ MEANINGS = (
 # Commands that ask for little. restic itself goes on asking a store that is away for a quarter of an hour.
 QUICK = frozenset({"cat", "unlock", "snapshots", "key", "list"})
 QUICK_SECONDS = 60
+# The first one of a run, which is asked again as long as the configuration allows.
+ANYBODY_SECONDS = 30
 LOCKED = re.compile(r"already locked", re.I)
 # What opens a repository costs a processor half a second for each key that is tried: which key is whose is remembered here, and asked first.
 KEYS = STATE / "keys.json"
@@ -170,7 +172,7 @@ class Repository:
 
     def unlock(self) -> None:
         """Takes over locks whose holder is dead on this host or has not refreshed them for half an hour; never a living one."""
-        self.must("unlock", doing="taking over stale locks")
+        self.must("unlock", doing="taking over stale locks", timeout=ANYBODY_SECONDS)
 
     def snapshots(self, bot: str | None = None, ids: tuple[str, ...] = ()) -> list[dict]:
         """Oldest first; the tags `key=value` as a dictionary under `about`."""

@@ -17,8 +17,6 @@ from .common import STATE, Refused, complain, fresh_directory, iso, now, read_js
 from .restic import Repository, repositories
 
 STAGING = STATE / "staging"
-# Stays behind when a run dies or fails.
-UNDER_WAY = STATE / "under-way"
 
 
 def version(*argv: str) -> str:
@@ -183,9 +181,6 @@ def save(config: dict, only: str = "", where: str = "") -> int:
     chosen = [bot for bot in known if only in ("", bot["name"])]
     if only and not chosen:
         raise Refused(f"There is no bot {only!r} here; known are: {', '.join(bot['name'] for bot in known) or 'none'}.")
-    # A run that was killed leaves locks; an exclusive one is taken over by whoever meets it, and the others here.
-    died = UNDER_WAY.exists()
-    UNDER_WAY.touch(0o600)
     fresh_directory(STAGING, 0o711)
     collected = []
     try:
@@ -208,8 +203,8 @@ def save(config: dict, only: str = "", where: str = "") -> int:
             problems += [f"{found.name}: {what}: {why}" for what, why in found.failed.items()]
         for repository in repositories(config, where):
             try:
-                if died:
-                    repository.unlock()
+                # Also the question whether anybody is there: a backup would ask a store that is away for a quarter of an hour.
+                repository.unlock()
                 for found in collected:
                     result = push(found, repository)
                     repository.remember_manifest(result["snapshot"], found.manifest)
@@ -224,8 +219,6 @@ def save(config: dict, only: str = "", where: str = "") -> int:
                 complain(str(error))
     finally:
         shutil.rmtree(STAGING, ignore_errors=True)
-    if not problems:
-        UNDER_WAY.unlink()
     for line in standby:
         say(line)
     seconds = round(time.monotonic() - begun, 1)
