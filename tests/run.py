@@ -25,12 +25,14 @@ LOGS = ROOT / "build" / "test"
 # Scenarios that assert times in seconds: nothing runs beside them.
 TIMED = {"molecule lockout", "molecule pair"}
 # Scenarios that do not pass whole yet: `make molecule SCENARIO=…` runs them, a run of all prints why it does not.
-UNFINISHED: dict[str, str] = {}
+UNFINISHED = {
+    "backups": "its causes of failure are mended one by one, and no whole run of it with its removal has passed yet",
+}
 # About how many seconds each takes on two cores. The longest start first, so that none is left to run alone at the end.
 SECONDS = {
     "molecule interrupted": 540, "molecule pair": 600, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 700, "molecule nginx": 360,
     "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule bot_compose": 600, "molecule hardening_docker": 150,
-    "molecule haproxy_vip": 110, "molecule backups": 400, "cloud": 150, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
+    "molecule haproxy_vip": 110, "cloud": 150, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
 }  # fmt: skip
 NOT_MEASURED = 300
 PYTHON = sys.executable
