@@ -85,6 +85,11 @@ chaos: venv engine ## Faults of a pair, judged by the exchange: make chaos RUNS=
 	@"$(VENV_BIN)/molecule" converge -s pair
 	@"$(VENV_BIN)/python" lab/chaos.py --runs $(RUNS) --seed $(SEED) $(if $(FAULTS),--faults $(FAULTS))
 
+.PHONY: drill
+drill: ## The lab's bot hosts are lost and come back from inventory, vault and repository: build/restore-drill.json
+	@$(PYTHON) lab/lab.py up
+	@$(PYTHON) lab/drill.py
+
 .PHONY: bench bench-inventory bench-backup
 bench: bench-inventory ## Benchmarks; each prints its ratios, writes build/bench-*.json and fails when a target is missed
 

@@ -14,6 +14,7 @@ Needs restic and borgmatic (Debian's packages). Works below --directory only. Pr
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -41,18 +42,16 @@ def run(*argv, **kwargs) -> float:
 
 
 def write(path: str, rate: float, stop, gaps=None) -> None:
-    """A bot: one transaction an order, at a steady rate. Tells the seconds between two orders."""
+    """A bot: one transaction an order, at a steady rate. Tells when each order was written, on the machine's monotonic clock, and the rate."""
     connection = sqlite3.connect(path, timeout=60, isolation_level=None)
     connection.execute("PRAGMA synchronous=NORMAL")
-    begun, written, last, found = time.monotonic(), 0, None, []
+    begun, written, found = time.monotonic(), 0, []
     while not stop.is_set():
         # Inserts and changes all over the file, as a book of orders has them.
         connection.execute("INSERT INTO orders (note) VALUES (hex(randomblob(200)))")
         connection.execute("UPDATE orders SET note = hex(randomblob(200)) WHERE id = ?", (random.randint(1, 20000),))
         moment = time.monotonic()
-        if last is not None:
-            found.append(moment - last)
-        last = moment
+        found.append(moment)
         written += 1
         time.sleep(max(0.0, written / rate - (moment - begun)))
     if gaps is not None:
@@ -173,32 +172,46 @@ def increment(top: pathlib.Path, megabytes: int) -> dict:
     return {"state_bytes": state, **result}
 
 
-def gap(top: pathlib.Path) -> dict:
-    """The same bot, without and with a backup of the database that it writes, at the priority that the unit has."""
+def gap(top: pathlib.Path, rounds: int = 10, seconds: float = 4) -> dict:
+    """The same bot, with and without a backup of the database that it writes, at the priority that the unit has.
+
+    By turns, so that what else the machine does falls on both alike.
+    """
     source = top / "data/live.db"
     make(source, 200_000, 200)
-
-    def percentile(seconds: float, backup: bool) -> float:
-        stop, gaps = multiprocessing.Event(), multiprocessing.Queue()
-        writer = multiprocessing.Process(target=write, args=(str(source), 100, stop, gaps))
-        writer.start()
-        deadline, runs = time.monotonic() + seconds, 0
-        while time.monotonic() < deadline:
-            if backup:
-                (top / "staging/copy.db").unlink(missing_ok=True)
-                run("nice", "-n", "19", "ionice", "-c", "3", sys.executable, "-I", CHILD, "dump", source, top / "staging/copy.db", "30", input="[]")
-                run("nice", "-n", "19", "ionice", "-c", "3", "restic", "-r", top / "restic", "backup", top / "staging")
-                runs += 1
-            else:
-                time.sleep(0.1)
+    low = ("nice", "-n", "19", "ionice", "-c", "3")
+    stop, moments = multiprocessing.Event(), multiprocessing.Queue()
+    writer = multiprocessing.Process(target=write, args=(str(source), 100, stop, moments))
+    writer.start()
+    phases: list[tuple[bool, float, float]] = []
+    try:
+        for number in range(2 * rounds):
+            backup, begun = bool(number % 2), time.monotonic()
+            while time.monotonic() < begun + seconds:
+                if backup:
+                    (top / "staging/copy.db").unlink(missing_ok=True)
+                    run(*low, sys.executable, "-I", CHILD, "dump", source, top / "staging/copy.db", "30", input="[]")
+                    run(*low, "restic", "-r", top / "restic", "backup", top / "staging")
+                else:
+                    time.sleep(0.1)
+            phases.append((backup, begun, time.monotonic()))
+    finally:
         stop.set()
-        found, _rate = gaps.get()
+        found, _rate = moments.get()
         writer.join()
-        assert runs or not backup
-        return sorted(found)[int(len(found) * 0.99)] * 1000
 
-    without, during = percentile(20, False), percentile(20, True)
-    return {"p99_ms_without": round(without, 2), "p99_ms_during": round(during, 2), "ratio": round(during / without, 2)}
+    def percentile(backup: bool) -> tuple[float, int]:
+        gaps = sorted(
+            after - before for wanted, begun, ended in phases if wanted is backup
+            for before, after in itertools.pairwise(moment for moment in found if begun <= moment <= ended)
+        )  # fmt: skip
+        return gaps[int(len(gaps) * 0.99)] * 1000, len(gaps)
+
+    (without, quiet), (during, busy) = percentile(False), percentile(True)
+    return {
+        "p99_ms_without": round(without, 2), "p99_ms_during": round(during, 2), "gaps_without": quiet, "gaps_during": busy,
+        "ratio": round(during / without, 2),
+    }  # fmt: skip
 
 
 def main() -> int:

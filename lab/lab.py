@@ -43,6 +43,8 @@ HOSTS = {
 }
 EXCHANGE = f"http://{HOSTS['services'][0]}:9000"
 SECRETS = ("bot_api_key_id", "bot_private_key")
+# Of the backups; what is encrypted with them cannot be read with others.
+VAULT = ("backups_password", "backups_recovery_password", "backups_store_password")
 STARTED = time.monotonic()
 
 
@@ -145,12 +147,13 @@ def start_hosts() -> None:
 
 def make_secrets() -> None:
     """Random secrets, made once. They start with a mark that the tests look for where no secret may be."""
-    path = STATE / "secrets.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    for name in SECRETS:
-        known.setdefault(name, f"canary-{name}-{secrets.token_hex(12)}")
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
-        json.dump(known, handle, indent=2)
+    for file, names in (("secrets.json", SECRETS), ("vault.json", VAULT)):
+        path = STATE / file
+        known = json.loads(path.read_text()) if path.exists() else {}
+        for name in names:
+            known.setdefault(name, f"canary-{name}-{secrets.token_hex(12)}")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+            json.dump(known, handle, indent=2)
 
 
 def ansible(environment: pathlib.Path, *playbooks: str) -> dict[str, dict[str, int]]:
@@ -208,7 +211,7 @@ def table() -> str:
         ("primary", ip, "the bot `polymarket`, behind nginx"),
         ("standby", HOSTS["standby"][0], "the same release, installed and stopped"),
         ("witness", HOSTS["witness"][0], "a hardened host, the third vote of a pair"),
-        ("services", HOSTS["services"][0], f"mock exchange ({EXCHANGE}), ACME server"),
+        ("services", HOSTS["services"][0], f"mock exchange ({EXCHANGE}), ACME server, store for backups"),
     ]
     width = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = ["  " + "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip() for row in rows]

@@ -20,7 +20,8 @@ def test_no_secret_in_output_logs_facts_processes_or_readable_files():
     assert done.returncode == 0, "\n".join(line for line in done.stdout.splitlines() if "canary-" not in line)[-3000:]
     assert any(counts["changed"] for counts in lab.recap(done.stdout).values()), "rotating the secrets changed nothing"
     # The secrets before and after the change: both were in use during the run.
-    canaries = [*json.loads(kept).items(), *rotated.items()]
+    vault = json.loads((lab.STATE / "vault.json").read_text())
+    canaries = [*json.loads(kept).items(), *rotated.items(), *vault.items()]
 
     def assert_clean(where: str, text: str) -> None:
         leaked = sorted({name for name, value in canaries if value in text})
@@ -31,7 +32,7 @@ def test_no_secret_in_output_logs_facts_processes_or_readable_files():
         assert_clean(f"the fact cache {path.name}", path.read_text())
     for path in pathlib.Path(ROOT / "build").rglob("*.log"):
         assert_clean(str(path), path.read_text(errors="replace"))
-    pattern = "canary-bot_"
+    pattern = "'canary-bot_\\|canary-backups_'"
     for host in ("primary", "standby", "services"):
         assert_clean(f"{host}: the process list", on(host, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"))
         assert_clean(f"{host}: the journal", on(host, f"journalctl --no-pager | grep -a {pattern} || true"))
@@ -39,9 +40,10 @@ def test_no_secret_in_output_logs_facts_processes_or_readable_files():
         search = f"grep -rlsI {pattern} /etc /var /opt /srv /home /root /tmp /run"
         readable = on(host, f"setpriv --reuid=nobody --regid=nogroup --clear-groups {search} || true")
         assert readable.split() == [], f"{host}: world-readable files with a secret: {readable}"
-    assert len({value for _name, value in canaries}) == 2 * len(lab.SECRETS)
+    assert len({value for _name, value in canaries}) == 2 * len(lab.SECRETS) + len(lab.VAULT)
 
 
 def test_secrets_on_the_control_node_are_private():
-    mode = subprocess.run(["stat", "-c", "%a", lab.STATE / "secrets.json"], text=True, capture_output=True, check=True).stdout.strip()
-    assert mode == "600"
+    files = [lab.STATE / "secrets.json", lab.STATE / "vault.json"]
+    modes = subprocess.run(["stat", "-c", "%a", *files], text=True, capture_output=True, check=True).stdout.split()
+    assert modes == ["600", "600"]
