@@ -44,6 +44,11 @@ def test_secrets_are_closed_and_nowhere_else(host):
     found = host.out("grep -rl canary- /etc /usr/local /var/lib/botops /var/log 2>/dev/null | grep -v '^/etc/redis/\\|^/etc/bot-paper/' || true")
     assert found.split() == ["/etc/botops/backups/secrets.json"]
     assert host.out("journalctl --no-pager | grep -c 'canary-' || true") == "0"
+    # The store's own word, which bears no mark.
+    [secret] = [entry["environment"]["AWS_SECRET_ACCESS_KEY"] for entry in
+                json.loads(host.out("cat /etc/botops/backups/secrets.json"))["repositories"].values() if entry["environment"]]
+    found = host.out('grep -rlF -- "$1" /etc /usr/local /var/lib/botops /var/log /tmp 2>/dev/null || true', secret)
+    assert len(secret) > 30 and found.split() == ["/etc/botops/backups/secrets.json"]
 
 
 def test_one_run_saves_everything_into_every_repository_while_the_bot_writes(host):

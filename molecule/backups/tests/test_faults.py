@@ -130,6 +130,8 @@ def test_a_store_that_stays_away_fails_the_run_and_the_others_have_it(host, stor
         ("local", "password", "canary-repository-password-1", "canary-wrong-password-000", "the password is not one of this repository's"),
         ("s3", "repository", "fleet-backups", "no-such-bucket", "the bucket does not exist"),
         ("rest", "repository", "canary-rest", "canary-wrong", "the store refuses the key"),
+        # As the store answers to one that was taken away or has expired.
+        ("s3", "AWS_ACCESS_KEY_ID", "AKIA", "AKIB", "the store refuses the key"),
     ],
 )
 def test_credentials_that_do_not_fit_are_said_at_once(host, repository, key, was, now, expected):

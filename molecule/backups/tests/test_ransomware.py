@@ -6,18 +6,21 @@ import pytest
 
 # The name of one pack file of a repository, from the store's own disk.
 PACK = "find /home/vault/{place}/data -type f | sort | head -1"
-PLACES = {"rest": "rest/{host}", "vault": "{host}"}
+PLACES = {"rest": "/home/vault/rest/{host}", "vault": "/home/vault/{host}", "s3": "s3:http://127.0.0.1:5000/fleet-backups/{host}"}
+BUCKET = "/opt/moto/bin/python /usr/local/lib/bucket.py"
 
 
-@pytest.fixture(params=["rest", "vault"])
+@pytest.fixture(params=list(PLACES))
 def repository(request, host, store):
     host.trade(0.3)
     host.rest()
     host.run(f"botops-backup run paper --wait 60 --repository {request.param}")
-    return request.param, "/home/vault/" + PLACES[request.param].format(host=host.name)
+    return request.param, PLACES[request.param].format(host=host.name)
 
 
 def inventory(store, place):
+    if place.startswith("s3:"):
+        return store.out(f"{BUCKET} list fleet-backups {place.rpartition('/')[2]}")
     return store.out(f"cd {place} && find . -type f ! -path './locks/*' -exec sha256sum {{}} + | sort")
 
 
@@ -56,6 +59,24 @@ def test_a_rest_store_refuses_raw_requests(host, store):
     assert inventory(store, place) == before
 
 
+def test_an_s3_policy_without_deleting_leaves_every_version(host, store):
+    """By the key that lies on the host. What it writes over an object is taken away again by whoever may, and the restore works."""
+    keys = json.loads(host.out("cat /etc/botops/backups/secrets.json"))["repositories"]["s3"]["environment"]
+    before, rows = inventory(store, PLACES["s3"].format(host=host.name)), host.select("SELECT count(*), max(id) FROM orders")
+    said = json.loads(store.out(f'{BUCKET} attack fleet-backups {host.name} "$1" "$2"', keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]))
+    print(f"\n{host.name}: {said}")
+    assert said.pop("overwrite") == "done" and set(said.values()) == {"AccessDenied"}, said
+    after = inventory(store, PLACES["s3"].format(host=host.name)).splitlines()
+    assert [line for line in before.splitlines() if line not in after] == [] and len(after) > len(before.splitlines())
+    # Without a cache, which would hide it.
+    host.run("rm -rf /var/lib/botops/backups/cache /var/lib/bot-paper")
+    assert "Repository s3: " in host.refused("botops-backup restore paper --repository s3 --source data")
+    store.run(f"{BUCKET} undo fleet-backups {host.name}")
+    assert inventory(store, PLACES["s3"].format(host=host.name)) == before
+    host.run("botops-backup restore paper --repository s3")
+    assert host.select("SELECT count(*), max(id) FROM orders") == rows
+
+
 def test_an_ssh_store_speaks_nothing_else(host, store):
     """Neither a shell, nor SFTP, nor an upload over what is there."""
     address = json.loads(host.out("cat /etc/botops/backups/config.json"))["repositories"][-1]["ssh"]["host"]
@@ -74,7 +95,10 @@ def test_the_host_forgets_nothing_and_the_control_nodes_credentials_do(host, sto
     assert count >= 2
     secret = {"RESTIC_PASSWORD": json.loads(host.out("cat /etc/botops/backups/secrets.json"))["repositories"][name]["password"]}
     words = f"forget --prune --tag botops --host {host.name} --group-by host,tags --keep-daily 1"
-    store.run(f"runuser -u vault -- env RESTIC_PASSWORD=\"$1\" restic --no-cache -r {place} {words}", secret["RESTIC_PASSWORD"])
+    account = "runuser -u vault -- env"
+    if name == "s3":
+        account = "env " + "$(python3 -c \"import json; print('AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s' % tuple(json.load(open('/root/keeper.json'))))\")"
+    store.run(f"{account} RESTIC_PASSWORD=\"$1\" restic --no-cache -r {place} {words}", secret["RESTIC_PASSWORD"])
     assert len(json.loads(host.out(f"botops-backup restic {name} snapshots --json --tag bot=paper"))) < count
     rows = host.select("SELECT count(*), max(id) FROM orders")
     host.run(f"botops-backup restore paper --repository {name}")
