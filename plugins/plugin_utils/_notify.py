@@ -30,5 +30,6 @@ def plan(values, host):
                 "keep_hours": values["keep_hours"],
             }
         ),
+        "thresholds": text({**values["thresholds"], "certificates": values["certificates"]}),
         "addresses": text({entry["name"]: entry["url"] for entry in values["destinations"]}),
     }

@@ -14,6 +14,14 @@ sys.path.insert(0, str(PROJECT / "molecule/shared"))
 PING = "import json, sys, urllib.request as u; print(u.urlopen(u.Request(sys.argv[1], sys.argv[2].encode() or None)).read().decode())"
 
 
+def play(name, *arguments):
+    argv = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(PROJECT / "playbooks" / name), *arguments]
+    extra = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml", "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections")}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT, env={**os.environ, **extra})
+    assert "canary-" not in done.stdout + done.stderr, "a secret was shown"
+    return done
+
+
 class Host:
     def __init__(self, name):
         self.name = name
@@ -78,5 +86,6 @@ def host(request, phone):
     found = Host(request.param)
     phone.mode()
     phone.forget()
-    found.run("systemctl stop botops-notify-deliver; rm -f /var/lib/botops/notify/queue/* /var/lib/botops/notify/state.json /run/botops/notify/state.json")
+    state = "/var/lib/botops/notify"
+    found.run(f"systemctl stop botops-notify-deliver; rm -f {state}/queue/* {state}/state.json /run/botops/notify/queue/* /run/botops/notify/state.json")
     return found

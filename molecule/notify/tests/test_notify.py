@@ -7,7 +7,7 @@ import time
 import pytest
 from sandbox import assert_sandboxed
 
-from conftest import PROJECT, Host
+from conftest import Host, play
 
 CANARIES = ("canary-discord", "canary-telegram", "canary-mail", "canary-hook", "canary-bot-secret")
 
@@ -36,17 +36,59 @@ def test_each_destination_gets_what_is_severe_enough(host, phone):
     assert host.evidence()["verdict"] == "ok"
 
 
-def test_a_unit_that_fails_says_what_happened_and_what_to_type(host, phone):
-    host.run("touch /run/break-paper; systemctl start bot-paper; sleep 1; rm /run/break-paper")
+def rings_once(host, phone, words, having, within=60):
+    """Telegram is the phone here: it takes critical messages only."""
     began = time.time()
-    found = phone.rings(host, "telegram", "bot-paper")[0]
-    assert found["at"] - began < 60
-    text = found["text"]
-    for words in ("bot-paper ended with an error (status 7)", f"host: {host.name}", "bot: paper", "since: 20"):
-        assert words in text, text
-    assert "order 6 with [secret]" in text and "sudo journalctl -u bot-paper.service" in text, text
-    assert text.count("order ") == 5 and "canary" not in text, text
-    host.run("systemctl reset-failed bot-paper")
+    found = phone.rings(host, "telegram", having, seconds=within + 10)
+    assert found[0]["at"] - began < within
+    for each in words:
+        assert each in found[0]["text"], found[0]["text"]
+    assert "canary" not in found[0]["text"], found[0]["text"]
+    print(f"{host.name}: {having} rang after {found[0]['at'] - began:.0f} s")
+    time.sleep(6)
+    every = phone.messages(host, "telegram")
+    assert len(every) == 1, every
+    return found[0]["text"]
+
+
+def test_a_unit_that_fails_says_what_happened_and_what_to_type(host, phone):
+    host.run("systemctl start botops-sample")
+    words = ("botops-sample ended with an error (status 7)", f"host: {host.name}", "since: 20", "step 6 with [secret]", "sudo systemctl status botops-sample")
+    text = rings_once(host, phone, words, "botops-sample")
+    assert text.count("step ") == 5, text
+    host.run("systemctl reset-failed botops-sample")
+
+
+def test_a_bot_that_dies_rings_although_it_is_started_again(host, phone):
+    host.run("systemctl start bot-paper")
+    phone.forget()
+    host.run("kill -KILL $(systemctl show -p MainPID --value bot-paper)")
+    rings_once(host, phone, ("bot: paper", "it was killed by SIGKILL", "with [secret]", "sudo systemctl restart bot-paper.service"), "bot-paper")
+    assert host.out("systemctl is-active bot-paper") == "active"
+
+
+def test_a_deployment_that_breaks_rings_once(host, phone):
+    done = play("deploy.yml", "-e", "bot=paper", "-e", f"target={host.name}", "-e", "paper_release=bot_broken")
+    assert done.returncode != 0 and "was put back with its configuration and is healthy" in done.stdout, done.stdout[-3000:]
+    words = ("bot: paper", "did not become healthy", "this release is broken", "playbooks/deploy.yml -e bot=paper")
+    rings_once(host, phone, words, "the deployment of bot-paper failed")
+
+
+def test_a_disk_that_fills_rings_and_is_said_to_be_over(host, phone):
+    host.run("head -c 960k /dev/zero > /mnt/small/full")
+    rings_once(host, phone, ("the disk /mnt/small is filling", "space usage", "df -h /mnt/small"), "/mnt/small", within=120)
+    phone.rings(host, "discord", "[warning]", seconds=30)
+    host.run("rm /mnt/small/full")
+    phone.rings(host, "telegram", "over: the disk /mnt/small is filling (critical)", seconds=120)
+
+
+def test_a_timer_that_was_stopped_rings(host, phone):
+    host.run("systemctl stop bot-paper-health.timer")
+    try:
+        rings_once(host, phone, ("bot-paper-health.timer does not run", "sudo systemctl enable --now bot-paper-health.timer"), "bot-paper-health.timer")
+    finally:
+        host.run("systemctl start bot-paper-health.timer")
+    phone.rings(host, "telegram", "over: the timer bot-paper-health.timer")
 
 
 @pytest.mark.parametrize("count", [1000])
@@ -69,7 +111,8 @@ def test_a_provider_that_is_down_delays_its_own_messages_and_nobody_else(host, p
     phone.mode(telegram="fail")
     assert seconds(host, "botops-notify critical 'position open'") < 2
     phone.rings(host, "discord", "position open", seconds=15)
-    host.run("systemctl restart systemd-journald; sleep 4")
+    # The others are told that one is gone.
+    assert "503" in phone.rings(host, "discord", "takes no messages: telegram")[0]["text"]
     assert phone.messages(host, "telegram") == []
     evidence = host.evidence()
     assert evidence["verdict"] == "failed" and evidence["destinations"]["telegram"]["waiting"] == 1, evidence
@@ -82,6 +125,7 @@ def test_a_provider_that_is_down_delays_its_own_messages_and_nobody_else(host, p
     host.run('grep -q discord /etc/hosts || echo "$1 discord.com api.telegram.org" >> /etc/hosts', address)
     phone.mode()
     assert len(phone.rings(host, "telegram", "position open", seconds=75)) == 1
+    phone.rings(host, "discord", "takes messages again: telegram")
     assert len(phone.messages(host, "discord", "position open")) == 1, "what had arrived does not come twice"
     host.out("for n in $(seq 50); do botops-notify status --failing && exit; sleep 0.3; done; exit 1")
     assert host.evidence()["verdict"] == "ok" and int(host.waiting()) == 0
@@ -142,10 +186,9 @@ def test_the_playbook_says_which_arrived(host, phone):
 
 def test_the_playbook(phone):
     phone.mode()
-    argv = ["ansible-playbook", str(PROJECT / "playbooks/notify_test.yml"), "-e", "target=callers"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT)
+    done = play("notify_test.yml", "-e", "target=callers")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("telegram: critical arrived") == 2 and "canary" not in done.stdout, done.stdout
+    assert done.stdout.count("telegram: critical arrived") == 2, done.stdout
 
 
 def test_secrets_stay_where_they_are(host, phone):
@@ -162,7 +205,7 @@ def test_secrets_stay_where_they_are(host, phone):
 
 
 def test_the_units_are_shut_off(host):
-    assert_sandboxed(host.out, ["botops-notify-deliver.service", "botops-notify@bot-paper.service.service"])
+    assert_sandboxed(host.out, ["botops-notify-deliver.service", "botops-thresholds.service", "botops-notify@bot-paper.service.service"])
 
 
 def test_a_wrong_word_is_refused_in_a_sentence(host):

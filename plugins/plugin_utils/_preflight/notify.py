@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 NAME = re.compile(r"^[a-z][a-z0-9_-]{0,25}$")
+UNIT = re.compile(r"^[A-Za-z0-9:_.@-]+\.service$")
 HOST_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$")
 # What Apprise 1.2 (Debian 12) and later know. The host's own version is asked as well.
 SERVICES = (
@@ -37,6 +38,7 @@ PAGES = {
 }  # fmt: skip
 # Each has a namesake over TLS, with an s at its end.
 IN_THE_CLEAR = ("json", "xml", "form", "ntfy", "gotify", "apprise", "matrix", "mmost")
+PERCENT = ("cpu", "memory", "swap", "disk", "inodes")
 PRIVATE = re.compile(r"^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|\[::1\]|\[f[cd])")
 
 
@@ -53,7 +55,10 @@ def check(values):
     if values["notify_host_name"] and not HOST_NAME.match(values["notify_host_name"]):
         found.append("notify_host_name: %r is no name that a message could begin with; write at most 63 letters, digits, spaces, . _ and -"
                      % values["notify_host_name"])  # fmt: skip
-    return found + check_numbers(values)
+    for index, unit in enumerate(values["notify_units"]):
+        if not UNIT.match(unit):
+            found.append("notify_units[%d]: %s is no service; write one such as nginx.service" % (index, unit))
+    return found + check_numbers(values) + check_thresholds(values)
 
 
 def check_destination(where, entry):
@@ -95,4 +100,32 @@ def check_numbers(values):
     for name, least, most, unit in (("notify_max_per_hour", 4, 1000, "messages"), ("notify_keep_hours", 1, 720, "hours")):
         if not least <= values[name] <= most:
             found.append("%s: %s is out of range; write %d to %d %s" % (name, values[name], least, most, unit))
+    return found
+
+
+def check_thresholds(values):
+    found = []
+    for name, pair in sorted(values["notify_thresholds"].items()):
+        where, falling = "notify_thresholds.%s" % name, name == "certificate_days"
+        if name == "order_minutes" and not pair:
+            continue
+        if len(pair) != 2:
+            found.append("%s: %s is no pair; write two values, [warning, critical]" % (where, pair))
+        elif pair[0] == pair[1] or (pair[0] < pair[1]) == falling:
+            found.append("%s: the warning at %s would come after the critical message at %s; write the %s one first"
+                         % (where, pair[0], pair[1], "larger" if falling else "smaller"))  # fmt: skip
+        elif min(pair) <= 0 or name in PERCENT and max(pair) > 100:
+            found.append("%s: %s is out of range; write %s" % (where, pair, "1 to 100 percent" if name in PERCENT else "values above 0"))
+    if not 5 <= values["notify_cycle_seconds"] <= 60:
+        found.append("notify_cycle_seconds: %d is out of range; write 5 to 60 seconds" % values["notify_cycle_seconds"])
+    for name in ("notify_filesystems", "notify_certificates"):
+        for index, path in enumerate(values[name]):
+            if not re.match(r"^/[^\s\"']*$", path):
+                found.append("%s[%d]: %s is not an absolute path without white space" % (name, index, path))
+    for index, peer in enumerate(values["notify_peers"]):
+        for key in ("name", "address"):
+            if not re.match(r"^[A-Za-z0-9_.:-]+$", peer[key]):
+                found.append("notify_peers[%d].%s: %r cannot be one; write it without white space" % (index, key, peer[key]))
+        if not 1 <= peer["port"] <= 65535:
+            found.append("notify_peers[%d].port: port %s does not exist; ports go from 1 to 65535" % (index, peer["port"]))
     return found

@@ -18,7 +18,10 @@ def program(tmp_path_factory):
     shutil.copytree(ROOT / "roles/notify/files/notify", top / "notify")
     shutil.copy(ROOT / "plugins/module_utils/_bot/redaction.py", top / "notify")
     sys.path.insert(0, str(top))
-    modules = {name: importlib.import_module("notify." + name) for name in ("common", "plan", "spool", "deliver", "mask", "unit", "cli")}
+    modules = {
+        name: importlib.import_module("notify." + name)
+        for name in ("common", "plan", "spool", "deliver", "mask", "unit", "cli", "thresholds", "probes")
+    }
     sys.path.remove(str(top))
     return type("Program", (), modules)
 
@@ -245,3 +248,94 @@ def test_a_message_about_a_unit_says_what_to_type(program, monkeypatch, unit, se
     for each in ["host: db1", "was killed by SIGKILL; started again 3 times", "since: 2023-11-14T22:13:20Z (60 s ago)", "  six", *words]:
         assert each in found["body"], found["body"]
     assert "  one" not in found["body"]
+
+
+@pytest.mark.parametrize(
+    ("value", "below", "expected"),
+    [
+        (69, False, ("", "warning")), (71, False, ("warning", "warning")), (85, False, ("warning", "critical")), (95, False, ("critical", "critical")),
+        (50, False, ("", "")), (22, True, ("", "warning")), (20, True, ("warning", "warning")), (7.5, True, ("warning", "critical")),
+        (3, True, ("critical", "critical")),
+    ],
+)  # fmt: skip
+def test_a_level_and_the_one_that_it_would_keep(program, value, below, expected):
+    assert program.probes.level(value, *((21, 7) if below else (70, 90)), below=below) == expected
+
+
+def test_one_odd_answer_changes_nothing_and_a_level_is_left_only_when_it_is_left_for_good(program):
+    state, told = {}, []
+    for value in (50, 95, 50, 95, 95, 95, 87, 87, 60, 60, 60):
+        reached, near = program.probes.level(value, 70, 90)
+        for _answer, changes in program.probes.remembered(state, [program.probes.Answer("x", reached, "", near)]):
+            told.append((value, *changes) if changes else value)
+    assert told == [50, 95, 50, 95, (95, ("critical", False)), 95, 87, 87, 60, (60, ("critical", True)), 60]
+
+
+def test_a_message_about_a_threshold_says_what_to_type_and_that_it_is_over(program):
+    found = program.thresholds.message("disk:/srv", "critical", "", "space usage 96%", "db1", 1700000000)
+    assert found["subject"] == "the disk /srv is filling" and "df -h /srv" in found["body"] and found["severity"] == "critical"
+    over = program.thresholds.message("disk:/srv", "over", "critical", "space usage 10%", "db1", 1700000000)
+    assert over["clears"] == found["key"] and over["severity"] == "info" and over["route"] == "critical"
+    assert program.plan.recipients(over, CONFIG["destinations"]) == ["phone", "desk"]
+
+
+def test_every_probe_has_words(program):
+    assert set(program.probes.PROBES) - {"bots"} <= set(program.thresholds.WORDS) and {"health", "response", "orders"} <= set(program.thresholds.WORDS)
+
+
+def test_restarts_are_counted_over_an_hour(program, place, monkeypatch):
+    count = [0]
+    monkeypatch.setattr(program.common, "output", lambda argv, timeout=10: f"Id=bot-paper.service\nNRestarts={count[0]}\n")
+    limits = {"restarts_per_hour": [3, 10]}
+    levels = []
+    for minute, restarts in ((0, 7), (5, 8), (10, 10), (15, 17), (90, 17)):
+        count[0] = restarts
+        levels.append(program.probes.restarts(limits, minute * 60.0)[0].level)
+    assert levels == ["", "", "warning", "critical", ""]
+
+
+def test_certificates_are_told_in_time(program, place, monkeypatch):
+    monkeypatch.setattr(program.probes, "ROOT", place)
+    (place / "live/example.com").mkdir(parents=True)
+    (place / "live/example.com/fullchain.pem").write_text("x")
+    monkeypatch.setattr(program.common, "output", lambda argv, timeout=10: "notAfter=Jan 10 00:00:00 2026 GMT\n")
+    limits = {"certificates": ["/live/*/fullchain.pem"], "certificate_days": [21, 7]}
+    january = 1767225600.0  # 2026-01-01
+    assert [(answer.what, answer.level) for answer in program.probes.certificates(limits, january)] == [("example.com", "warning")]
+    assert program.probes.certificates(limits, january - 30 * 86400)[0].level == ""
+    assert program.probes.certificates(limits, january + 5 * 86400)[0].level == "critical"
+
+
+def test_a_bot_that_does_not_answer_and_a_slow_one(program, place, monkeypatch):
+    monkeypatch.setattr(program.probes, "bots", lambda: {"paper": {"health": {"url": "http://127.0.0.1:9/health"}}})
+    monkeypatch.setattr(program.common, "output", lambda argv, timeout=10: "active\n")
+    limits = {"response_ms": [500, 2000], "order_minutes": [30, 60]}
+
+    def refused(url, seconds):
+        raise OSError("refused")
+
+    monkeypatch.setattr(program.probes, "timed", refused)
+    assert [(answer.what, answer.level) for answer in program.probes.health(limits, 1000.0)] == [("health:paper", "critical")]
+    monkeypatch.setattr(program.probes, "timed", lambda url, seconds: (900.0, {"last_order": 10000.0 - 45 * 60}))
+    levels = {answer.what: answer.level for answer in program.probes.health(limits, 10000.0)}
+    assert levels == {"health:paper": "", "response:bot-paper": "warning", "orders:paper": "warning"}
+
+
+def test_a_destination_that_is_gone_is_told_to_the_others(program, delivery):
+    now = time.time()
+    delivery.provider.down = {"phone"}
+    program.spool.put(program.spool.event("critical", "large"))
+    for after in (0, 6, 20, 45):
+        delivery.settle(now + after, 8)
+    assert [title for url, title, _ in delivery.provider.got if url == "desk"] == ["[critical] db1: large", "[critical] db1: takes no messages: phone"]
+    delivery.provider.down = set()
+    delivery.settle(now + 200, 12)
+    titles = [title for url, title, _ in delivery.provider.got if url == "phone"]
+    assert titles == ["[critical] db1: large"] and delivery.provider.got[-1][1] == "[info] db1: takes messages again: phone"
+
+
+def test_a_unit_that_is_being_deployed_is_left_to_the_deployment(program, tmp_path, monkeypatch):
+    monkeypatch.setattr(program.unit, "DEPLOYING", tmp_path)
+    assert not program.unit.is_being_deployed("bot-paper.service", 100.0)
+    (tmp_path / "bot-paper.service").write_text("150\n")
+    assert program.unit.is_being_deployed("bot-paper.service", 100.0) and not program.unit.is_being_deployed("bot-paper.service", 151.0)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import syslog
 import time
 
-from notify import common, deliver, mask, plan, spool, unit
+from notify import common, deliver, mask, plan, probes, spool, thresholds, unit
 
 USAGE = """\
 botops-notify SEVERITY SUBJECT [--body TEXT | --body -] [--key KEY] [--clears KEY]
@@ -19,12 +20,13 @@ botops-notify test [--wait SECONDS] [DESTINATION ...]
         One message of each severity through each destination, whatever its minimum, and which of them arrived.
 botops-notify status [--failing]    destinations, what waits, and why
 botops-notify check          whether Apprise understands the configured addresses
+botops-notify threshold WHAT LEVEL    what monit calls; botops-notify probe WHAT: what monit asks
 botops-notify deliver        what the unit botops-notify-deliver.service runs"""
 
 
-def tell(severity: str, subject: str, body: str, key: str = "", clears: str = "") -> int:
+def tell(severity: str, subject: str, body: str, key: str = "", clears: str = "", **more) -> int:
     # Before it is cut to its length: half a secret would not be known for one.
-    event = spool.event(severity, mask.mask(subject), mask.mask(body), key, clears)
+    event = spool.event(severity, mask.mask(subject), mask.mask(body), key, clears, **more)
     syslog.openlog("botops-notify")
     syslog.syslog({"info": syslog.LOG_INFO, "warning": syslog.LOG_WARNING, "critical": syslog.LOG_ERR}[event["severity"]], event["subject"])
     try:
@@ -50,8 +52,35 @@ def message(argv: list[str]) -> int:
 def about_unit(argv: list[str]) -> int:
     if len(argv) != 1:
         raise common.Refused("Name one unit: botops-notify unit bot-paper.service.")
+    if unit.is_being_deployed(argv[0], time.time()):
+        print(f"{argv[0]} is being deployed: the deployment tells how that went", flush=True)
+        return 0
     found = unit.described(argv[0], common.config()["host"])
     return tell(found["severity"], found["subject"], found["body"], found["key"])
+
+
+def threshold(argv: list[str]) -> int:
+    """For monit, whose words are in its environment: WHAT warning, WHAT critical, or WHAT over LEVEL."""
+    if len(argv) not in (2, 3) or argv[1] not in ("warning", "critical", "over"):
+        raise common.Refused("Write botops-notify threshold WHAT warning, or critical, or over LEVEL.")
+    words = os.environ.get("MONIT_DESCRIPTION", "")
+    return tell(**thresholds.message(argv[0], argv[1], argv[2] if len(argv) > 2 else "", words, common.config()["host"], time.time()))
+
+
+def probe(argv: list[str]) -> int:
+    """Exit status 0 and what was found, or 1 (warning) or 2 (critical); what changed is told."""
+    if len(argv) != 1 or argv[0] not in probes.PROBES:
+        raise common.Refused(f"Write botops-notify probe and one of {', '.join(sorted(probes.PROBES))}.")
+    limits = common.read_json(common.ETC / "thresholds.json")
+    worst = 0
+    for found, changed in probes.run(argv[0], limits, time.time()):
+        print(f"{found.level or 'ok'}: {found.words}")
+        worst = max(worst, probes.LEVELS.index(found.level))
+        for level, over in changed:
+            # A bot's answer is of several kinds, and names its own.
+            what = found.what if argv[0] == "bots" else ":".join(filter(None, (argv[0], found.what)))
+            tell(**thresholds.message(what, "over" if over else level, level, found.words, common.config()["host"], time.time()))
+    return worst
 
 
 def test(argv: list[str]) -> int:
@@ -121,7 +150,7 @@ def carry(_argv: list[str]) -> int:
     return 0
 
 
-COMMANDS = {"unit": about_unit, "test": test, "status": status, "check": check, "deliver": carry}
+COMMANDS = {"unit": about_unit, "threshold": threshold, "probe": probe, "test": test, "status": status, "check": check, "deliver": carry}
 
 
 def main() -> None:

@@ -153,11 +153,15 @@ class Delivery:
     def finish(self, destination: str, why: str, now: float) -> None:
         job, state = self.busy[destination], self.state["destinations"][destination]
         if not why:
+            if state["fails"] >= plan.TELL_OTHERS:
+                self.about(destination, "info", "takes messages again", "")
             plan.succeeded(state, now)
             self.done(destination, job["names"])
             print(f"{destination} has: {job['title']}", flush=True)
         else:
             plan.failed(state, now, why)
+            if state["fails"] == plan.TELL_OTHERS:
+                self.about(destination, "critical", "takes no messages", why)
             waiting = spool.waiting()
             for name in job["names"]:
                 if name in waiting:
@@ -165,6 +169,17 @@ class Delivery:
                     spool.update(name, waiting[name])
             print(f"{destination} did not take it ({why}); again in {state['next'] - now:.0f} s: {job['title']}", flush=True)
         self.record(now)
+
+    def about(self, destination: str, severity: str, words: str, why: str) -> None:
+        """A destination that is gone is trouble of its own: somebody else hears of it."""
+        key = f"destination:{destination}"
+        body = f"host: {self.config['host']}\nwhat: {destination} {words}" + (f": {why}" if why else "") + "\ntype:\n  sudo botops-notify status"
+        subject = f"{words}: {destination}"
+        with contextlib.suppress(OSError):
+            if severity == "info":
+                spool.put(spool.event(severity, subject, body, key + ":over", key, route="critical", **{"not": destination}))
+            else:
+                spool.put(spool.event(severity, subject, body, key, **{"not": destination}))
 
     def collect(self, now: float) -> None:
         while True:

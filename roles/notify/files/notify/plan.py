@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from notify import common
 
+TELL_OTHERS = 3  # refusals in a row after which the other destinations hear of it
 FORGET = 3600  # seconds without an equal event after which the next one rings at once
 BURST = 15  # messages that a destination takes in one go before the hourly limit counts
 FIRST_WAIT, LONGEST_WAIT = 5, 900  # seconds between attempts at a provider that refuses
@@ -111,4 +112,7 @@ def failed(state: dict, now: float, why: str) -> None:
 def recipients(event: dict, destinations: list[dict]) -> list[str]:
     if event.get("only"):
         return [entry["name"] for entry in destinations if entry["name"] == event["only"]]
-    return [entry["name"] for entry in destinations if common.rank(event["severity"]) >= common.rank(entry["severity"])]
+    destinations = [entry for entry in destinations if entry["name"] != event.get("not")]
+    # That trouble is over is told to whoever was told of the trouble.
+    severity = event.get("route") or event["severity"]
+    return [entry["name"] for entry in destinations if common.rank(severity) >= common.rank(entry["severity"])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 import time
 
@@ -19,6 +20,7 @@ RESULTS = {
 }  # fmt: skip
 SIGNALS = {"6": "SIGABRT", "9": "SIGKILL", "11": "SIGSEGV", "15": "SIGTERM"}
 LINES = 5
+DEPLOYING = pathlib.Path("/run/botops/deploying")
 # The first that matches; \1 is the bot.
 ADVICE = [
     (r"bot-(.+)-health\.service", ["systemctl status bot-{0}", "journalctl -u bot-{0} -n 50"]),
@@ -40,6 +42,14 @@ ADVICE = [
     (r"nginx\.service|haproxy\.service", ["journalctl -u {unit} -n 50", "systemctl restart {unit}"]),
     (r"(?:corosync|pacemaker)\.service", ["pcs status", "ansible-playbook playbooks/ha_status.yml"]),
 ]
+
+
+def is_being_deployed(unit: str, now: float) -> bool:
+    """A deployment that died says so until its time is over, and no longer."""
+    try:
+        return now < float((DEPLOYING / unit).read_text())
+    except (OSError, ValueError):
+        return False
 
 
 def bot_of(unit: str) -> str:
