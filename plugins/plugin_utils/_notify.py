@@ -31,5 +31,5 @@ def plan(values, host):
             }
         ),
         "thresholds": text({**values["thresholds"], "certificates": values["certificates"]}),
-        "addresses": text({entry["name"]: entry["url"] for entry in values["destinations"]}),
+        "addresses": text({"destinations": {entry["name"]: entry["url"] for entry in values["destinations"]}, "heartbeat": values["heartbeat_url"]}),
     }

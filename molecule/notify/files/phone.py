@@ -42,8 +42,11 @@ class Web(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
+        if self.path.startswith("/beat/"):
+            note("beat", self.path.rpartition("/")[2])
+            return self.answer(200, {})
         with LOCK:
-            self.answer(200, MESSAGES)
+            return self.answer(200, MESSAGES)
 
     def do_POST(self):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -9,7 +9,7 @@ from sandbox import assert_sandboxed
 
 from conftest import Host, play
 
-CANARIES = ("canary-discord", "canary-telegram", "canary-mail", "canary-hook", "canary-bot-secret")
+CANARIES = ("canary-discord", "canary-telegram", "canary-mail", "canary-hook", "canary-heartbeat", "canary-bot-secret")
 
 
 def seconds(host, command, *arguments):
@@ -163,6 +163,24 @@ def test_a_full_disk_is_told(host, phone):
         assert len(phone.messages(host, "telegram", "the disk is full")) == 1
     finally:
         host.run("systemctl stop botops-notify-deliver; umount /var/lib/botops/notify; systemctl start botops-notify-deliver.path botops-notify-deliver.timer")
+
+
+def test_a_heart_beats(host, phone):
+    phone.rings(host, "beat", host.name, seconds=95)
+
+
+def test_a_login_is_told(host, phone):
+    host.run("PAM_TYPE=open_session PAM_USER=admin PAM_RHOST=192.0.2.9 botops-notify login; PAM_TYPE=close_session PAM_USER=admin botops-notify login")
+    phone.rings(host, "hook", "admin logged in from 192.0.2.9")
+    assert host.out("grep -c 'session optional pam_exec.so quiet /usr/local/sbin/botops-notify login' /etc/pam.d/sshd") == "1"
+
+
+def test_a_peer_that_is_gone_rings(host, phone):
+    # The peer here is the phone's own host, so the message arrives when it is back.
+    phone.run("systemctl stop phone; sleep 22; systemctl start phone; sleep 1")
+    text = phone.rings(host, "telegram", "the other host phone does not answer")[0]["text"]
+    assert "ansible-playbook playbooks/ha_status.yml" in text, text
+    phone.rings(host, "telegram", "over: the other host phone does not answer")
 
 
 def test_who_may_drop_a_message(host, phone):

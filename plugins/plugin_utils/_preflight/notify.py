@@ -58,6 +58,9 @@ def check(values):
     for index, unit in enumerate(values["notify_units"]):
         if not UNIT.match(unit):
             found.append("notify_units[%d]: %s is no service; write one such as nginx.service" % (index, unit))
+    url = values["notify_heartbeat_url"]
+    if url and not (url.startswith("https://") or url.startswith("http://") and PRIVATE.match(url[7:])) or re.search(r"\s", url):
+        found.append("notify_heartbeat_url is no https URL; write the address that the switch at the other end shows")
     return found + check_numbers(values) + check_thresholds(values)
 
 
@@ -122,7 +125,7 @@ def check_thresholds(values):
         for index, path in enumerate(values[name]):
             if not re.match(r"^/[^\s\"']*$", path):
                 found.append("%s[%d]: %s is not an absolute path without white space" % (name, index, path))
-    for index, peer in enumerate(values["notify_peers"]):
+    for index, peer in enumerate(values.get("notify_peers") or []):
         for key in ("name", "address"):
             if not re.match(r"^[A-Za-z0-9_.:-]+$", peer[key]):
                 found.append("notify_peers[%d].%s: %r cannot be one; write it without white space" % (index, key, peer[key]))

@@ -45,6 +45,9 @@ CONFIG = {
 }  # fmt: skip
 
 
+ADDRESSES = {"destinations": {"phone": "phone", "desk": "desk"}, "heartbeat": ""}
+
+
 class Provider:
     def __init__(self):
         self.got, self.down = [], set()
@@ -59,7 +62,7 @@ class Provider:
 @pytest.fixture
 def delivery(program, place):
     provider = Provider()
-    found = program.deliver.Delivery(CONFIG, {"phone": "phone", "desk": "desk"}, provider)
+    found = program.deliver.Delivery(CONFIG, ADDRESSES, provider)
     found.provider = provider
 
     def settle(now, steps=60):
@@ -141,7 +144,7 @@ def test_a_provider_that_is_down_is_asked_with_patience_and_keeps_no_other_waiti
     assert waits == sorted(waits) and waits[-1] == program.plan.LONGEST_WAIT
     delivery.provider.down = set()
     # The next process reads what this one left on disk.
-    again = program.deliver.Delivery(CONFIG, {"phone": "phone", "desk": "desk"}, delivery.provider)
+    again = program.deliver.Delivery(CONFIG, ADDRESSES, delivery.provider)
     again.state["destinations"]["phone"]["next"] = 0
     again.step(now + 600)
     for _wait in range(200):
@@ -168,7 +171,7 @@ def test_a_destination_that_was_taken_away_holds_nothing_back(program, place, de
     delivery.provider.down = {"phone", "desk"}
     program.spool.put(program.spool.event("critical", "large"))
     delivery.settle(time.time())
-    one = program.deliver.Delivery({**CONFIG, "destinations": []}, {}, delivery.provider)
+    one = program.deliver.Delivery({**CONFIG, "destinations": []}, ADDRESSES, delivery.provider)
     one.step(time.time())
     assert program.spool.waiting() == {}
 

@@ -114,6 +114,14 @@ def test(argv: list[str]) -> int:
     return 1 if left else 0
 
 
+def login(_argv: list[str]) -> int:
+    """For PAM, which says in the environment who it is and where from."""
+    if os.environ.get("PAM_TYPE") == "open_session":
+        who, place = os.environ.get("PAM_USER", "?"), os.environ.get("PAM_RHOST", "?")
+        tell("info", f"{who} logged in from {place}", f"host: {common.config()['host']}\ntype:\n  last -5 {who}", f"login:{who}:{place}")
+    return 0
+
+
 def status(argv: list[str]) -> int:
     """With --failing, exit status 1 where a destination takes nothing."""
     config, state = common.config(), common.read_json(common.STATE / "state.json")
@@ -138,10 +146,11 @@ def check(_argv: list[str]) -> int:
     import apprise
 
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
-    bad = [name for name, url in sorted(common.addresses().items()) if not apprise.Apprise().add(url)]
+    urls = common.addresses()["destinations"]
+    bad = [name for name, url in sorted(urls.items()) if not apprise.Apprise().add(url)]
     for name in bad:
         print(f"notify_destinations: the url of {name} is not one that Apprise {apprise.__version__} of this host understands", file=sys.stderr)
-    print(json.dumps({"understood": sorted(set(common.addresses()) - set(bad))}))
+    print(json.dumps({"understood": sorted(set(urls) - set(bad))}))
     return 1 if bad else 0
 
 
@@ -150,7 +159,7 @@ def carry(_argv: list[str]) -> int:
     return 0
 
 
-COMMANDS = {"unit": about_unit, "threshold": threshold, "probe": probe, "test": test, "status": status, "check": check, "deliver": carry}
+COMMANDS = {"unit": about_unit, "threshold": threshold, "probe": probe, "test": test, "status": status, "check": check, "login": login, "deliver": carry}
 
 
 def main() -> None:

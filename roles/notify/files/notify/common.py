@@ -60,9 +60,9 @@ def config() -> dict:
 
 
 def addresses() -> dict:
-    """{destination: Apprise URL}: a credential of the unit's, or root's own file."""
+    """`destinations`, {name: Apprise URL}, and `heartbeat`: a credential of the unit's, or root's own file."""
     given = os.environ.get("CREDENTIALS_DIRECTORY")
-    return read_json(pathlib.Path(given, "destinations") if given else ETC / "destinations.json")
+    return {"destinations": {}, "heartbeat": "", **read_json(pathlib.Path(given, "destinations") if given else ETC / "destinations.json")}
 
 
 def rank(severity: str) -> int:

@@ -11,9 +11,11 @@ import re
 import signal
 import threading
 import time
+import urllib.request
 
 from notify import common, plan, spool
 
+BEAT_SECONDS = 55  # between heartbeats
 ATTEMPT_SECONDS = 40  # after which a provider that neither takes nor refuses counts as one that refuses
 LINGER = 90  # seconds: what is due later is left to the timer
 LOOK = 0.5  # seconds between looks at the queue
@@ -69,7 +71,8 @@ def send(url: str, severity: str, title: str, body: str) -> str:
 
 class Delivery:
     def __init__(self, config: dict, addresses: dict, sender=send):
-        self.config, self.addresses, self.sender = config, addresses, sender
+        self.config, self.addresses, self.heartbeat, self.sender = config, addresses["destinations"], addresses["heartbeat"], sender
+        self.beating = None
         self.per_hour = config["max_per_hour"]
         self.names = [entry["name"] for entry in config["destinations"]]
         self.state = common.read_json(common.STATE / "state.json")
@@ -181,6 +184,23 @@ class Delivery:
             else:
                 spool.put(spool.event(severity, subject, body, key, **{"not": destination}))
 
+    def beat(self, now: float) -> None:
+        """Somebody elsewhere expects this; what he answers is his business, and nobody here waits for it."""
+        last = self.state.get("beat", 0)
+        if not self.heartbeat or 0 <= now - last < BEAT_SECONDS or self.beating and self.beating.is_alive():
+            return
+        self.state["beat"] = now
+
+        def ask():
+            try:
+                with urllib.request.urlopen(self.heartbeat, timeout=10):
+                    pass
+            except (OSError, ValueError) as error:
+                print(f"the heartbeat was not taken: {without(str(error), self.heartbeat)}", flush=True)
+
+        self.beating = threading.Thread(target=ask, daemon=True)
+        self.beating.start()
+
     def collect(self, now: float) -> None:
         while True:
             try:
@@ -280,6 +300,7 @@ def run() -> None:
         active = time.monotonic()
         while not stop.is_set() and not (stamp() != before and not delivery.busy):
             now = time.time()
+            delivery.beat(now)
             due = delivery.step(now)
             if due is not None and due - now <= LINGER:
                 active = time.monotonic()
@@ -291,6 +312,8 @@ def run() -> None:
         while delivery.busy and time.monotonic() < deadline:
             time.sleep(0.1)
             delivery.collect(time.time())
+        if delivery.beating:
+            delivery.beating.join(12)
         delivery.record(time.time())
     # A thread that hangs at a provider must not keep the process.
     os._exit(0)

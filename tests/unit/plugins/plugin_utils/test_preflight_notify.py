@@ -40,6 +40,11 @@ def test_accepted(url):
         ({"notify_destinations": [{"name": "p", "url": "http://example.com"}]}, "write jsons://HOST/PATH"),
         ({"notify_host_name": "a\tb"}, "notify_host_name"),
         ({"notify_repeat_seconds": []}, "is no list of seconds that grow"),
+        ({"notify_heartbeat_url": "http://switch.example.com/x"}, "notify_heartbeat_url is no https URL"),
+        ({"notify_filesystems": ["srv"]}, "notify_filesystems[0]: srv is not an absolute path"),
+        ({"notify_peers": [{"name": "b", "address": "10.0.0.2", "port": 0}]}, "port 0 does not exist"),
+        ({"notify_cycle_seconds": 1}, "notify_cycle_seconds: 1 is out of range"),
+        ({"notify_thresholds": {"certificate_days": [7, 21]}}, "certificate_days: the warning at 7 would come after the critical message at 21"),
         ({"notify_keep_hours": 0}, "notify_keep_hours: 0 is out of range"),
     ],
 )
@@ -52,4 +57,4 @@ def test_the_configuration_has_no_address():
     values = typed_values("notify", notify_destinations=[{"name": "phone", "url": GOOD[0]}])
     plan = _notify.plan(values, "db1")
     assert json.loads(plan["config"])["destinations"] == [{"name": "phone", "severity": "warning"}] and json.loads(plan["config"])["host"] == "db1"
-    assert "discord" not in plan["config"] and json.loads(plan["addresses"]) == {"phone": GOOD[0]}
+    assert "discord" not in plan["config"] and json.loads(plan["addresses"])["destinations"] == {"phone": GOOD[0]}
