@@ -9,7 +9,8 @@ import sys
 import syslog
 import time
 
-from notify import common, deliver, mask, plan, probes, spool, thresholds, unit
+# The rest is brought where it is used: a storm of messages is a storm of starts.
+from notify import common, mask, spool
 
 USAGE = """\
 botops-notify SEVERITY SUBJECT [--body TEXT | --body -] [--key KEY] [--clears KEY]
@@ -52,6 +53,8 @@ def message(argv: list[str]) -> int:
 def about_unit(argv: list[str]) -> int:
     if len(argv) != 1:
         raise common.Refused("Name one unit: botops-notify unit bot-paper.service.")
+    from notify import unit
+
     if unit.is_being_deployed(argv[0], time.time()):
         print(f"{argv[0]} is being deployed: the deployment tells how that went", flush=True)
         return 0
@@ -63,12 +66,16 @@ def threshold(argv: list[str]) -> int:
     """For monit, whose words are in its environment: WHAT warning, WHAT critical, or WHAT over LEVEL."""
     if len(argv) not in (2, 3) or argv[1] not in ("warning", "critical", "over"):
         raise common.Refused("Write botops-notify threshold WHAT warning, or critical, or over LEVEL.")
+    from notify import thresholds
+
     words = os.environ.get("MONIT_DESCRIPTION", "")
     return tell(**thresholds.message(argv[0], argv[1], argv[2] if len(argv) > 2 else "", words, common.config()["host"], time.time()))
 
 
 def probe(argv: list[str]) -> int:
     """Exit status 0 and what was found, or 1 (warning) or 2 (critical); what changed is told."""
+    from notify import probes, thresholds
+
     if len(argv) != 1 or argv[0] not in probes.PROBES:
         raise common.Refused(f"Write botops-notify probe and one of {', '.join(sorted(probes.PROBES))}.")
     limits = common.read_json(common.ETC / "thresholds.json")
@@ -124,6 +131,8 @@ def login(_argv: list[str]) -> int:
 
 def status(argv: list[str]) -> int:
     """With --failing, exit status 1 where a destination takes nothing."""
+    from notify import plan
+
     config, state = common.config(), common.read_json(common.STATE / "state.json")
     waiting = spool.waiting()
     for entry in config["destinations"]:
@@ -155,6 +164,8 @@ def check(_argv: list[str]) -> int:
 
 
 def carry(_argv: list[str]) -> int:
+    from notify import deliver
+
     deliver.run()
     return 0
 
