@@ -156,7 +156,7 @@ class Pair:
         who = self.active()
         if who not in self.members:
             return "nobody has traded"
-        standby = json.loads(self.run(self.other(who), f"rsync-ha status {self.bot} --json", check=False) or "[{}]")[0]
+        standby = json.loads(self.run(self.other(who), f"botops-rsync-ha status {self.bot} --json", check=False) or "[{}]")[0]
         restorable = (standby.get("restorable") or {}).get("databases") or {}
         if not restorable or any(each["reason"] or each["lag_seconds"] > 30 for each in restorable.values()):
             return f"what arrives on {self.other(who)} does not restore yet: {restorable}"

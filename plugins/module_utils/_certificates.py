@@ -230,7 +230,7 @@ def check_path(names, webroot):
     token = secrets.token_urlsafe(24)
     directory = webroot + CHALLENGE
     os.makedirs(directory, mode=0o755, exist_ok=True)
-    path = directory + "fleet-" + secrets.token_hex(8)
+    path = directory + "botops-" + secrets.token_hex(8)
     with open(path, "w") as stream:
         stream.write(token)
     os.chmod(path, 0o644)
@@ -272,6 +272,15 @@ def point(link, target):
     os.symlink(target, temporary)
     os.replace(temporary, link)
     return True
+
+
+def replace_text(path, text):
+    """The file with another content, with the mode that it had."""
+    temporary = path + ".new"
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.chmod(temporary, os.stat(path).st_mode & 0o7777)
+    os.replace(temporary, path)
 
 
 def remove(path):

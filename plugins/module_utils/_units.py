@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -51,6 +52,32 @@ def steps(spec, now, pending):
     if spec["state"] == "started" and not active and not at_rest(now):
         return verbs + ["start"]
     return verbs
+
+
+def gone(pending, home="/etc/systemd/system"):
+    """Units whose file was noted and is no longer there: removed, or given another name. Instances of templates are not ours to end."""
+    names = [os.path.basename(path) for path in pending if os.path.dirname(path) == home and not os.path.lexists(path)]
+    return sorted(name for name in names if re.search(r"[^@]\.(service|timer|path|socket)$", name))
+
+
+def retire(run_command, name, home="/etc/systemd/system"):
+    """Stop a unit that has lost its file, and take its links away. Returns whether there was anything to do."""
+    state = run_command(["systemctl", "show", "--property=ActiveState", "--value", name])[1].strip()
+    wanted = glob.glob("%s/*.wants/%s" % (home, name)) + glob.glob("%s/*.requires/%s" % (home, name))
+    for path in wanted + glob.glob("/var/lib/systemd/timers/stamp-" + name):
+        os.unlink(path)
+    if state not in ("inactive", ""):
+        run_command(["systemctl", "stop", name])
+        run_command(["systemctl", "reset-failed", name])
+    return bool(wanted) or state not in ("inactive", "")
+
+
+def retire_all(run_command, pending, home="/etc/systemd/system"):
+    """Every unit that has lost its file. Returns a line for each of which something was left."""
+    retired = [name for name in gone(pending, home) if retire(run_command, name, home)]
+    if retired:
+        run_command(["systemctl", "daemon-reload"])  # or systemd goes on listing what nothing wants any more
+    return ["retire %s" % name for name in retired]
 
 
 def stat(pid):

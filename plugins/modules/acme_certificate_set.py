@@ -58,7 +58,7 @@ options:
   authority:
     description: PEM file on the host, used with O(private_authority).
     type: path
-    default: /etc/nginx/fleet/acme-ca.pem
+    default: /etc/nginx/botops/acme-ca.pem
   check_path:
     description: Test the challenge path first. Switch it off where this host cannot reach its own public name.
     type: bool
@@ -66,23 +66,27 @@ options:
   webroot:
     description: Where challenges are put.
     type: path
-    default: /var/www/fleet-acme
+    default: /var/www/botops-acme
   hooks:
     description: Directory with the scripts C(auth) and C(cleanup) for the V(dns) challenge.
     type: path
-    default: /etc/letsencrypt/fleet-hooks
+    default: /etc/letsencrypt/botops-hooks
   links:
     description: Where the links live.
     type: path
-    default: /etc/nginx/fleet/live
+    default: /etc/nginx/botops/live
   placeholders:
     description: Where M(botops.fleet.selfsigned_certificate_set) keeps what stands in for a missing certificate.
     type: path
-    default: /etc/nginx/fleet/selfsigned
+    default: /etc/nginx/botops/selfsigned
   reload_command:
     description: Run once when any link was turned or any certificate replaced.
     type: str
     default: systemctl reload nginx.service
+  renamed:
+    description: Paths of an earlier version, old to new, that certbot's renewal files may still name. They are written anew.
+    type: dict
+    default: {}
   pending:
     description: Name of the note for what is not yet taken over, as for M(botops.fleet.file_set).
     type: str
@@ -130,6 +134,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.botops.fleet.plugins.module_utils import _takeover
 from ansible_collections.botops.fleet.plugins.module_utils._certificates import (
     LETSENCRYPT,
     Problem,
@@ -142,6 +147,7 @@ from ansible_collections.botops.fleet.plugins.module_utils._certificates import 
     read_certificate,
     read_renewal,
     remnants,
+    replace_text,
     set_aside,
 )
 from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
@@ -173,9 +179,23 @@ def issue(module, certificate, wanted):
         raise Problem("certbot reported success, but the certificate for %s is not as declared: %s" % (name, reason))
 
 
+def renew_by_new_names(module):
+    """The timer renews by what certbot wrote down when it was first asked. Returns a line for each file that named an old path."""
+    actions, directory = [], LETSENCRYPT + "/renewal"
+    for name in sorted(os.listdir(directory)) if module.params["renamed"] and os.path.isdir(directory) else []:
+        with open(os.path.join(directory, name), encoding="utf-8") as stream:
+            before = stream.read()
+        after = _takeover.rewrite(before, module.params["renamed"])
+        if after != before:
+            actions.append("renew %s by the new paths" % name.replace(".conf", ""))
+            if not module.check_mode:
+                replace_text(os.path.join(directory, name), after)
+    return actions
+
+
 def converge(module):
     """Returns (actions, problems)."""
-    params, actions, problems = module.params, [], []
+    params, actions, problems = module.params, renew_by_new_names(module), []
     now, note = datetime.datetime.now(datetime.timezone.utc), Note(params["pending"])
     for certificate in params["certificates"]:
         lineage = "%s/live/%s" % (LETSENCRYPT, certificate["name"])
@@ -235,13 +255,14 @@ def main():
             "email": {"type": "str", "default": ""},
             "key_type": {"type": "str", "choices": ["ecdsa", "rsa"], "default": "ecdsa", "no_log": False},
             "private_authority": {"type": "bool", "default": False},
-            "authority": {"type": "path", "default": "/etc/nginx/fleet/acme-ca.pem"},
+            "authority": {"type": "path", "default": "/etc/nginx/botops/acme-ca.pem"},
             "check_path": {"type": "bool", "default": True},
-            "webroot": {"type": "path", "default": "/var/www/fleet-acme"},
-            "hooks": {"type": "path", "default": "/etc/letsencrypt/fleet-hooks"},
-            "links": {"type": "path", "default": "/etc/nginx/fleet/live"},
-            "placeholders": {"type": "path", "default": "/etc/nginx/fleet/selfsigned"},
+            "webroot": {"type": "path", "default": "/var/www/botops-acme"},
+            "hooks": {"type": "path", "default": "/etc/letsencrypt/botops-hooks"},
+            "links": {"type": "path", "default": "/etc/nginx/botops/live"},
+            "placeholders": {"type": "path", "default": "/etc/nginx/botops/selfsigned"},
             "reload_command": {"type": "str", "default": "systemctl reload nginx.service"},
+            "renamed": {"type": "dict", "default": {}},
             "pending": {"type": "str"},
         },
         supports_check_mode=True,

@@ -70,6 +70,11 @@ options:
     description: Free space demanded before a release is built, besides four times its size.
     type: int
     default: 500
+  packages:
+    description: With O(action=check), packages that shall be there, C(package=version) where the version counts. See RV(missing_packages).
+    type: list
+    elements: str
+    default: []
   with_data:
     description: With O(action=remove), delete data, logs, backups and the account, too.
     type: bool
@@ -110,6 +115,11 @@ resolved:
   description: What each source is now, by bot name.
   type: dict
   returned: O(action=check)
+missing_packages:
+  description: Those of O(packages) that apt has to be asked for.
+  type: list
+  elements: str
+  returned: O(action=check)
 live:
   description: For each bot its release, its healthy paper seconds, and whether live trading was allowed before.
   type: dict
@@ -118,6 +128,7 @@ live:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.botops.fleet.plugins.module_utils import _packages
 from ansible_collections.botops.fleet.plugins.module_utils._bot import registries
 from ansible_collections.botops.fleet.plugins.module_utils._bot.deployer import Deployer, NeedsUpload
 from ansible_collections.botops.fleet.plugins.module_utils._bot.host import Host
@@ -173,6 +184,7 @@ def main():
             "explicit": {"type": "bool", "default": False},
             "live_reason": {"type": "str", "default": ""},
             "min_free_mb": {"type": "int", "default": 500},
+            "packages": {"type": "list", "elements": "str", "default": []},
             "with_data": {"type": "bool", "default": False},
             "uploads": {"type": "dict", "default": {}},
         },
@@ -187,6 +199,7 @@ def work(module):
     deployers = [Deployer(host, bot, given) for bot in given["bots"]]
     if given["action"] == "check":
         result, sentences = check(deployers)
+        result["missing_packages"] = _packages.missing(module.run_command, given["packages"])
     elif given["action"] == "remove":
         result, sentences = each(deployers, lambda deployer: deployer.remove(given["with_data"]))
     else:

@@ -109,8 +109,8 @@ def about(module, bot):
     """What this host has of a bot."""
     unit, replication = "bot-%s.service" % bot, None
     current = "/opt/bot-%s/current" % bot
-    if module.get_bin_path("rsync-ha", opt_dirs=["/usr/local/sbin"]):
-        code, out, err = module.run_command(["/usr/local/sbin/rsync-ha", "status", bot, "--json"])
+    if module.get_bin_path("botops-rsync-ha", opt_dirs=["/usr/local/sbin"]):
+        code, out, err = module.run_command(["/usr/local/sbin/botops-rsync-ha", "status", bot, "--json"])
         if code == 0:
             replication = json.loads(out)[0]
     return {

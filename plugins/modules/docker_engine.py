@@ -12,7 +12,7 @@ description:
   - Starts and enables the engine and the units that belong to it, and sees to it that the engine has read its configuration file.
   - What dockerd takes over on SIGHUP is reloaded. For the rest it is restarted, but only if no container runs, if
     live-restore keeps them, or if O(allow_restart=true). Otherwise the module warns that a restart is pending and says what to type.
-  - What the engine read when it started is noted in C(/run/docker-engine.json), because the engine cannot be asked.
+  - What the engine read when it started is noted in C(/run/botops/docker-engine.json), because the engine cannot be asked.
 options:
   config:
     description: The declared content of the configuration file. The file itself is written elsewhere.
@@ -94,6 +94,7 @@ pending:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.botops.fleet.plugins.module_utils import _units
 from ansible_collections.botops.fleet.plugins.module_utils._docker.running import Engine
 from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
@@ -125,7 +126,9 @@ def main():
     if module.params["ip_forward"]:
         work.forward()
     if not module.check_mode:
-        Note(module.params["pending"]).clear()
+        note = Note(module.params["pending"])
+        work.actions += _units.retire_all(module.run_command, note.paths)
+        note.clear()
     module.exit_json(changed=bool(work.actions), actions=work.actions, pending=work.pending)
 
 

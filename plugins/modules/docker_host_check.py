@@ -67,6 +67,11 @@ options:
     type: list
     elements: str
     default: []
+  wanted:
+    description: Packages, with their version as C(package=version) where it counts, that shall be there. See RV(missing_packages).
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -98,6 +103,11 @@ python_debian:
 selections:
   description: What dpkg is told to do with those of O(packages) that are installed, for example V(hold) or V(install).
   type: dict
+  returned: always
+missing_packages:
+  description: Those of O(wanted) that apt has to be asked for.
+  type: list
+  elements: str
   returned: always
 containers:
   description: Names of the containers that run.
@@ -137,6 +147,7 @@ import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.botops.fleet.plugins.module_utils import _packages
 from ansible_collections.botops.fleet.plugins.module_utils._docker import host, running
 
 OWN_SOURCE = "/etc/apt/sources.list.d/docker.sources"
@@ -154,14 +165,6 @@ class Look:
             return ""
         status, out, _err = self.module.run_command(list(argv))
         return out if status == 0 else ""
-
-    def installed(self, names):
-        """{package: (version, selection)} of those that are installed."""
-        # dpkg-query fails when one of several packages is unknown, and still prints the others.
-        form = "${db:Status-Status}|${Package}|${Version}|${db:Status-Want}\n"
-        _status, out, _err = self.module.run_command(["dpkg-query", "-W", "-f", form] + names)
-        rows = [line.split("|") for line in out.splitlines()]
-        return {row[1]: (row[2], row[3]) for row in rows if len(row) == 4 and row[0] == "installed"}
 
     def sources(self):
         files = {}
@@ -226,13 +229,14 @@ def main():
             "address_pools": {"type": "list", "elements": "dict", "default": [], "options": pool},
             "container_interfaces": {"type": "list", "elements": "str", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "wanted": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     given = module.params
     look = Look(module)
     containers, live_restore, docker_bridges = look.engine()
-    installed = look.installed(sorted({*ENGINES, *given["packages"]}))
+    installed = _packages.installed(module.run_command, sorted({*ENGINES, *given["packages"]}))
     versions = {name: installed[name][0] for name in ENGINES if name in installed}
     sentences = host.package_sentences(
         versions, given["channel"], given["version"], given["upgrade"], containers, live_restore, given["allow_restart"]
@@ -268,6 +272,7 @@ def main():
         "stale_sources": stale,
         "python_debian": importlib.util.find_spec("debian") is not None,
         "selections": {name: installed[name][1] for name in given["packages"] if name in installed},
+        "missing_packages": _packages.missing(module.run_command, given["wanted"]),
         "containers": containers,
         "live_restore": live_restore,
         "running_config": running.known_config(module, "/etc/docker/daemon.json"),

@@ -79,6 +79,13 @@ options:
         description: For a V(directory), remove the files and links in it that no other entry declares. Subdirectories stay.
         type: bool
         default: false
+  renamed:
+    description:
+      - Directories that an earlier version left under another name, old path to new one. Each is moved with what is in it, and a
+        link keeps the old name until M(botops.fleet.service_set) has made the services read the new one. One whose new name is
+        taken is left alone.
+    type: dict
+    default: {}
   check_command:
     description: Command (no shell) that must accept the host's files once all are in place, for example C(nginx -t).
     type: str
@@ -108,7 +115,7 @@ EXAMPLES = r"""
     files:
       - path: /etc/ssh/sshd_config.d
         state: directory
-      - path: /etc/ssh/sshd_config.d/10-fleet.conf
+      - path: /etc/ssh/sshd_config.d/10-botops.conf
         template: sshd.conf.j2
         mode: "0600"
     check_command: sshd -t
@@ -137,7 +144,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.botops.fleet.plugins.module_utils import _conf_keys
+from ansible_collections.botops.fleet.plugins.module_utils import _conf_keys, _takeover
 from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
 MEMORY = "/var/lib/botops/conf_keys.json"  # what the lines of `settings` were before
@@ -225,6 +232,13 @@ class FileSet:
         self.remember(MEMORY, now)
         text = json.dumps(self.memory, indent=1, sort_keys=True) + "\n"
         self.replace_file(MEMORY, text.encode(), {"mode": None if now[0] == "file" else "0644"}, now)
+
+    def take_over(self):
+        """Not undone by a later failure: the old name leads to the same directory."""
+        for path in _takeover.begin(self.module.params["renamed"], self.module.check_mode):
+            self.changed_paths.append(path)
+            if not self.module.check_mode:
+                self.note.add(path)
 
     def undeclared(self):
         """Entries that remove what lies in purged directories and is not declared. Taken for secrets: who knows what they hold."""
@@ -515,6 +529,7 @@ def run(module):
         signal.signal(number, interrupt)
     file_set = FileSet(module)
     try:
+        file_set.take_over()
         for spec in module.params["files"]:
             go_on()
             file_set.apply(spec)
@@ -572,6 +587,7 @@ def main():
                 "required_if": [("state", "link", ["target"])],
                 "mutually_exclusive": [("content", "secret_content", "settings")],
             },
+            "renamed": {"type": "dict", "default": {}},
             "check_command": {"type": "str"},
             "pending": {"type": "str"},
             "backup": {"type": "bool", "default": False},

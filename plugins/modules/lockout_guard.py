@@ -31,6 +31,11 @@ options:
     type: list
     elements: str
     default: []
+  packages:
+    description: With V(inspected), packages that shall be there, C(package=version) where the version counts. See RV(missing_packages).
+    type: list
+    elements: str
+    default: []
   holder:
     description:
       - With V(disarmed), the RV(holder) that arming returned. Only the run that armed the guard last may disarm it, so that of two
@@ -106,6 +111,11 @@ groups:
   type: list
   elements: str
   returned: when inspected
+missing_packages:
+  description: Those of O(packages) that apt has to be asked for.
+  type: list
+  elements: str
+  returned: when inspected
 present:
   description: Those of O(paths) that exist.
   type: list
@@ -136,7 +146,7 @@ import uuid
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.botops.fleet.plugins.module_utils import _guard, _units
+from ansible_collections.botops.fleet.plugins.module_utils import _guard, _packages, _units
 
 SAVED = os.path.join(_guard.HOME, "saved")
 MANIFEST = os.path.join(_guard.HOME, "manifest.json")
@@ -193,6 +203,7 @@ def inspected(module):
         "os": {"id": os_release.get("ID", ""), "version": os_release.get("VERSION_ID", "")},
         "container": container == 0,
         "docker": any(os.path.exists(path) for path in ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd", "/snap/bin/docker")),
+        "missing_packages": _packages.missing(module.run_command, params["packages"]),
         "present": [path for path in params["paths"] if os.path.lexists(path)],
         "resting_units": resting,
         "short_moduli": any(len(words) > 4 and int(words[4]) < 3071 for words in moduli),
@@ -295,6 +306,7 @@ def main():
             "state": {"type": "str", "choices": ["inspected", "armed", "disarmed"], "default": "inspected"},
             "paths": {"type": "list", "elements": "path", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
             "seconds": {"type": "int", "default": 180},
             "holder": {"type": "str"},
         },

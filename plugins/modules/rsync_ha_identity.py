@@ -35,6 +35,11 @@ options:
     type: list
     elements: str
     default: []
+  packages:
+    description: Packages that shall be there, C(package=version) where the version counts. See RV(missing_packages).
+    type: list
+    elements: str
+    default: []
   key:
     description: Path of the private key.
     type: path
@@ -62,6 +67,11 @@ public_key:
   description: The public key, empty while there is none.
   type: str
   returned: always
+missing_packages:
+  description: Those of O(packages) that apt has to be asked for.
+  type: list
+  elements: str
+  returned: always
 host_keys:
   description: The host's own public keys, the one that Litestream is shown first.
   type: list
@@ -75,6 +85,8 @@ import pwd
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.botops.fleet.plugins.module_utils import _packages
 
 # Where a host has several, Litestream is shown the first of these.
 PREFERRED = ("ecdsa-sha2-nistp256", "ssh-ed25519", "ssh-rsa")
@@ -163,6 +175,7 @@ def main():
             "bots": {"type": "list", "elements": "dict", "default": []},
             "min_free_mb": {"type": "int", "default": 0},
             "accounts": {"type": "list", "elements": "str", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
             "key": {"type": "path", "default": "/etc/botops/rsync_ha/id_ed25519", "no_log": False},
         },
         supports_check_mode=True,
@@ -181,7 +194,8 @@ def main():
         for name in values["accounts"]:
             changed |= make_account(module, name)
         changed |= make_key(module, values["key"])
-    module.exit_json(changed=changed, public_key=public_key(values["key"]), host_keys=host_keys())
+    missing = _packages.missing(module.run_command, values["packages"])
+    module.exit_json(changed=changed, public_key=public_key(values["key"]), host_keys=host_keys(), missing_packages=missing)
 
 
 if __name__ == "__main__":

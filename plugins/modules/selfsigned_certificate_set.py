@@ -41,11 +41,15 @@ options:
   directory:
     description: Where the certificates live, each in a directory of its own as C(fullchain.pem) and C(privkey.pem).
     type: path
-    default: /etc/nginx/fleet/selfsigned
+    default: /etc/nginx/botops/selfsigned
   links:
     description: Where the links live.
     type: path
-    default: /etc/nginx/fleet/live
+    default: /etc/nginx/botops/live
+  renamed:
+    description: Directories of an earlier version, old path to new one, moved first. As for M(botops.fleet.file_set), which removes the old name.
+    type: dict
+    default: {}
   pending:
     description: Name of the note for what is not yet taken over, as for M(botops.fleet.file_set).
     type: str
@@ -86,6 +90,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.botops.fleet.plugins.module_utils import _takeover
 from ansible_collections.botops.fleet.plugins.module_utils._certificates import (
     Problem,
     point,
@@ -124,6 +129,7 @@ def make(module, certificate, target, days):
 def converge(module):
     params, actions, note = module.params, [], Note(module.params["pending"])
     now = datetime.datetime.now(datetime.timezone.utc)
+    actions += ["take over %s" % path for path in _takeover.begin(params["renamed"], module.check_mode)]
     if not module.check_mode and params["certificates"]:
         for path in (params["directory"], params["links"]):
             os.makedirs(path, mode=0o755, exist_ok=True)
@@ -167,8 +173,9 @@ def main():
                 },
             },
             "days": {"type": "int", "default": 365},
-            "directory": {"type": "path", "default": "/etc/nginx/fleet/selfsigned"},
-            "links": {"type": "path", "default": "/etc/nginx/fleet/live"},
+            "directory": {"type": "path", "default": "/etc/nginx/botops/selfsigned"},
+            "links": {"type": "path", "default": "/etc/nginx/botops/live"},
+            "renamed": {"type": "dict", "default": {}},
             "pending": {"type": "str"},
         },
         supports_check_mode=True,

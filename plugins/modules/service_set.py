@@ -13,6 +13,7 @@ description:
     C(ansible.builtin.systemd_service) needs one for each.
   - Reads the note that M(botops.fleet.file_set) keeps under O(pending). A unit that has not yet taken over what is noted there
     does so now, also when the run that changed the files died long ago. The note is crossed out when every unit has.
+  - A unit whose own file was noted and is gone, removed or renamed, is stopped and forgotten once the others run.
   - A unit that stays on its old configuration fails the task, with its last words; the note stays, and the next run tries again.
 options:
   pending:
@@ -61,6 +62,10 @@ options:
       log:
         description: File whose end explains a failure better than the journal.
         type: path
+  renamed:
+    description: As for M(botops.fleet.file_set). The old names are removed once every unit works with the new ones.
+    type: dict
+    default: {}
   wait_seconds:
     description: How long a unit may take until it works, in seconds.
     type: int
@@ -95,11 +100,12 @@ actions:
   returned: always
 """
 
+import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.botops.fleet.plugins.module_utils import _units
+from ansible_collections.botops.fleet.plugins.module_utils import _takeover, _units
 from ansible_collections.botops.fleet.plugins.module_utils._pending import Note
 
 UNIT = {
@@ -147,8 +153,16 @@ class Services:
             found = self.show(*[spec["name"] for spec in specs])
         for spec in specs:
             self.unit(spec, found.get(spec["name"], {}))
+        self.forget_old_names()
         if not self.module.check_mode:
+            self.actions += _units.retire_all(self.module.run_command, self.note.paths)
             self.note.clear()
+
+    def forget_old_names(self):
+        for path in _takeover.links(self.module.params["renamed"]):
+            self.actions.append("remove %s" % path)
+            if not self.module.check_mode:
+                os.unlink(path)
 
     def unit(self, spec, now):
         if now.get("LoadState") != "loaded" and spec["state"] != "started":
@@ -199,6 +213,7 @@ def main():
         argument_spec={
             "pending": {"type": "str", "required": True},
             "units": {"type": "list", "elements": "dict", "required": True, "options": UNIT},
+            "renamed": {"type": "dict", "default": {}},
             "wait_seconds": {"type": "int", "default": 15},
         },
         supports_check_mode=True,

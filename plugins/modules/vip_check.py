@@ -31,6 +31,11 @@ options:
     type: list
     elements: str
     default: []
+  packages:
+    description: Packages that shall be there, C(package=version) where the version counts. See RV(missing_packages).
+    type: list
+    elements: str
+    default: []
   wait_seconds:
     description: How long to wait for an answer.
     type: float
@@ -59,6 +64,11 @@ holder:
   description: Hardware address of whoever has the floating address; empty if nobody answered.
   type: str
   returned: always
+missing_packages:
+  description: Those of O(packages) that apt has to be asked for.
+  type: list
+  elements: str
+  returned: always
 """
 
 import os
@@ -67,6 +77,8 @@ import struct
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.botops.fleet.plugins.module_utils import _packages
 
 ETH_P_ARP = 0x0806
 BROADCAST = b"\xff" * 6
@@ -115,6 +127,7 @@ def main():
             "interface": {"type": "str", "default": ""},
             "peers": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "str", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
             "wait_seconds": {"type": "float", "default": 0.6},
         },
         supports_check_mode=True,
@@ -143,7 +156,7 @@ def main():
             sentences.append("nobody could be asked for %s on %s: %s" % (address, values["interface"], error))
     if sentences:
         module.fail_json(msg="\n".join(sentences), holder=holder)
-    module.exit_json(changed=False, holder=holder)
+    module.exit_json(changed=False, holder=holder, missing_packages=_packages.missing(module.run_command, values["packages"]))
 
 
 if __name__ == "__main__":

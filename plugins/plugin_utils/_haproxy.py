@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 
-TLS = "/etc/haproxy/fleet/tls"
+TLS = "/etc/haproxy/botops/tls"
 
 GLOBAL = {
     "log": [{"address": "/dev/log", "facility": "local0"}, {"address": "/dev/log", "facility": "local1", "level": "notice"}],

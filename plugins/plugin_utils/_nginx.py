@@ -4,17 +4,24 @@
 
 from __future__ import annotations
 
-HOME = "/etc/nginx/fleet"
+HOME = "/etc/nginx/botops"
 SITES = HOME + "/sites"
 PROVIDED = HOME + "/tls"
 PASSWORDS = HOME + "/htpasswd"
 LIVE = HOME + "/live"
-WEBROOT = "/var/www/fleet-acme"
-HOOKS = "/etc/letsencrypt/fleet-hooks"
-DEPLOY_HOOK = "/etc/letsencrypt/renewal-hooks/deploy/fleet-nginx"
+WEBROOT = "/var/www/botops-acme"
+HOOKS = "/etc/letsencrypt/botops-hooks"
+DEPLOY_HOOK = "/etc/letsencrypt/renewal-hooks/deploy/botops-nginx"
 AUTHORITY = HOME + "/acme-ca.pem"
-UNIT_DROPIN = "/etc/systemd/system/nginx.service.d/fleet.conf"
-CERTBOT_DROPIN = "/etc/systemd/system/certbot.service.d/fleet.conf"
+UNIT_DROPIN = "/etc/systemd/system/nginx.service.d/botops.conf"
+CERTBOT_DROPIN = "/etc/systemd/system/certbot.service.d/botops.conf"
+# Names of an earlier version: directories are moved, files give way to their successors.
+RENAMED = {"/etc/nginx/fleet": HOME, "/var/www/fleet-acme": WEBROOT, "/etc/letsencrypt/fleet-hooks": HOOKS}
+FORMER = [
+    "/etc/letsencrypt/renewal-hooks/deploy/fleet-nginx",
+    "/etc/systemd/system/nginx.service.d/fleet.conf",
+    "/etc/systemd/system/certbot.service.d/fleet.conf",
+]
 # Server names cannot begin with an underscore, so this cannot be a site's.
 CATCH_ALL = "_catch_all"
 
@@ -161,7 +168,7 @@ def proxy_headers(location, values):
         "X-Forwarded-For": "$proxy_add_x_forwarded_for" if values["trusted_proxies"] else "$remote_addr",
         "X-Forwarded-Proto": "$scheme",
         "X-Request-ID": "$request_id",
-        "Connection": "$fleet_connection" if location["websocket"] else "",
+        "Connection": "$botops_connection" if location["websocket"] else "",
     }
     if location["websocket"]:
         found["Upgrade"] = "$http_upgrade"
@@ -291,6 +298,7 @@ def plan(values, syntax):
         files.append({"path": path, "template": "site.conf.j2", "mode": "0644", "vars": dict(shared, site=site)})
     files.append({"path": "/etc/nginx/nginx.conf", "template": "nginx.conf.j2", "mode": "0644",
                   "vars": dict(shared, profile=profile, upstreams=upstreams)})
+    files += [{"path": path, "state": "absent"} for path in FORMER]
     for entry in files:
         if "template" in entry:
             entry.setdefault("vars", shared)
@@ -310,6 +318,7 @@ def plan(values, syntax):
     return {
         "packages": ["nginx", "openssl"] + (["certbot"] if acme else []),
         "files": files,
+        "renamed": RENAMED,
         "selfsigned": selfsigned,
         "acme": acme,
         "checks": [

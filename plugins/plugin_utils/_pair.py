@@ -89,7 +89,7 @@ def chain(bot, promote_seconds=PROMOTE_SECONDS, monitor=1):
     start, stop = bot_seconds(bot)
     return [
         unit(name + "-data", "botops-promote@%s.service" % name, promote_seconds + 5, HANDOVER_SECONDS, 10),
-        unit(name + "-replication", "rsync-ha@%s.service" % name, 40, REPLICATION_STOP_SECONDS, 10),
+        unit(name + "-replication", "botops-rsync-ha@%s.service" % name, 40, REPLICATION_STOP_SECONDS, 10),
         unit(name + "-bot", "bot-%s.service" % name, start + 10, stop + 10, monitor),
     ]
 
@@ -165,4 +165,4 @@ def cluster(groups, hostvars, declared=None):
     found = resources(run, beside, promote)
     if declared is not None and not {each["id"] for each in found["resources"]} <= {each["id"] for each in declared}:
         found.update(groups=[], constraints=[])
-    return dict(found, heuristics=["/usr/bin/test -e /run/rsync-ha/%s/active" % bot["name"] for bot in run])
+    return dict(found, heuristics=["/usr/bin/test -e /run/botops-rsync-ha/%s/active" % bot["name"] for bot in run])

@@ -174,13 +174,13 @@ def of_a_bot(views, bot, old, new, wanted):
     limit = float(wanted.get("accept_lag_seconds") or LAG_SECONDS)
     restorable = (replication.get("restorable") or {}).get("databases") or {}
     if not restorable and replication.get("active") is not True:
-        said.append("Nothing of %s has arrived on %s that restores yet. Look at `rsync-ha status %s` on both." % (bot, new, bot))
+        said.append("Nothing of %s has arrived on %s that restores yet. Look at `botops-rsync-ha status %s` on both." % (bot, new, bot))
     for name, entry in sorted(restorable.items()):
         if entry["reason"]:
-            said.append("What arrived of %s on %s cannot be restored (%s): it would start without it. Look at `rsync-ha status %s` on %s." % (
+            said.append("What arrived of %s on %s cannot be restored (%s): it would start without it. Look at `botops-rsync-ha status %s` on %s." % (
                 name, new, entry["reason"], bot, old))
         elif entry["lag_seconds"] is None or entry["lag_seconds"] > limit:
-            said.append("%s on %s is %s s behind (at most %g). Wait, look at `rsync-ha status %s`, or go on with -e accept_lag_seconds=N." % (
+            said.append("%s on %s is %s s behind (at most %g). Wait, look at `botops-rsync-ha status %s`, or go on with -e accept_lag_seconds=N." % (
                 name, new, entry["lag_seconds"], limit, bot))
     # They are aside and in nobody's way; but who goes back to normal should have looked at them.
     if replication.get("diverged") and on_off(wanted.get("back")) and not on_off(wanted.get("accept_diverged")):
@@ -225,7 +225,7 @@ def not_restorable(views, cluster, bots):
             for database, state in sorted(((entry.get("restorable") or {}).get("databases") or {}).items()) if active and name not in active else ():
                 if state["reason"]:
                     said.append("What arrived of %s on %s cannot be restored (%s): should the release fail, nobody could take over. Look at "
-                                "`rsync-ha status %s`, or go on with -e accept_degraded=true." % (database, name, state["reason"], bot))
+                                "`botops-rsync-ha status %s`, or go on with -e accept_degraded=true." % (database, name, state["reason"], bot))
     return said
 
 

@@ -58,7 +58,7 @@ def resources(name, start_timeout=300):
         },
         {
             "id": name + "-replication",
-            "agent": "systemd:rsync-ha@" + name,
+            "agent": "systemd:botops-rsync-ha@" + name,
             "operations": [
                 {"name": "start", "interval": "0s", "timeout": "40s"},
                 {"name": "stop", "interval": "0s", "timeout": "30s"},

@@ -107,28 +107,35 @@ def test_members_of_the_group_need_no_sudo(engine):
 
 def test_prune_takes_what_is_old_and_spares_what_is_labelled(engine):
     engine.check_output("docker create --name stopped probe sleep 1")
-    assert engine.run("systemctl start docker-prune.service").rc == 0
+    assert engine.run("systemctl start botops-docker-prune.service").rc == 0
     # Made a moment ago, so a week has not passed.
     assert engine.run("docker inspect stopped").rc == 0
     assert engine.run("docker rm stopped").rc == 0
     assert engine.run("docker inspect declared").rc == 0
-    assert engine.check_output("systemctl is-enabled docker-prune.timer") == "enabled"
+    assert engine.check_output("systemctl is-enabled botops-docker-prune.timer") == "enabled"
+
+
+def test_nothing_is_left_under_the_names_of_an_earlier_version(engine):
+    """Only Debian 13 had any; on the others this says that the names are free."""
+    units = engine.check_output("systemctl list-units --all --plain --no-legend 'docker-prune*' 'docker-user-policy*'")
+    assert units == ""
+    assert engine.check_output("find /etc /usr/local /var/lib/systemd -name '*docker-prune*' -o -name '*docker-user-policy*' | grep -v botops- || true") == ""
 
 
 def test_nothing_refused_by_systemd(engine):
-    units = "docker-user-policy.service docker-prune.service docker-prune.timer"
+    units = "botops-docker-policy.service botops-docker-prune.service botops-docker-prune.timer"
     verdict = engine.run(f"cd /etc/systemd/system && systemd-analyze verify {units}")
     assert verdict.rc == 0, verdict.stderr
 
 
 def test_its_units_are_sandboxed(engine):
-    assert_sandboxed(engine.check_output, ["docker-prune.service", "docker-user-policy.service"])
+    assert_sandboxed(engine.check_output, ["botops-docker-prune.service", "botops-docker-policy.service"])
 
 
 def test_policy_without_compose_on_the_older_engine(neighbour):
     """Debian 12's own engine knows neither default-network-opts nor --validate."""
     assert neighbour.check_output("docker version --format '{{.Server.Version}}'").startswith("20.10")
-    assert neighbour.run("docker-user-policy check").rc == 0
+    assert neighbour.run("botops-docker-policy check").rc == 0
     assert neighbour.run("docker compose version").rc != 0
 
 
@@ -151,8 +158,8 @@ def test_policy_survives_ufw(engine, neighbour):
 
 def test_foreign_rules_in_docker_user_stay(engine, neighbour):
     engine.check_output("iptables -I DOCKER-USER 1 -s 198.51.100.0/24 -j DROP")
-    assert engine.run("docker-user-policy check").rc == 1
-    engine.check_output("docker-user-policy apply")
+    assert engine.run("botops-docker-policy check").rc == 1
+    engine.check_output("botops-docker-policy apply")
     rules = engine.check_output("iptables -S DOCKER-USER").splitlines()
     assert rules[1:3] == ["-A DOCKER-USER -j FLEET-PUBLISHED", "-A DOCKER-USER -s 198.51.100.0/24 -j DROP"]
     engine.check_output("iptables -D DOCKER-USER -s 198.51.100.0/24 -j DROP")

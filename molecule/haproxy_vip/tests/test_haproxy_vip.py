@@ -36,7 +36,7 @@ def test_tls_is_modern(proxy):
     assert answer.status == 200 and answer.getheader("Strict-Transport-Security") == "max-age=600"
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
         proxy.https("/orders", maximum=ssl.TLSVersion.TLSv1_2)
-    assert proxy.out("stat -c '%a %U' /etc/haproxy/fleet/tls/api-443.pem") == "600 root"
+    assert proxy.out("stat -c '%a %U' /etc/haproxy/botops/tls/api-443.pem") == "600 root"
 
 
 def test_the_backup_takes_over_and_gives_back(proxy, servers):

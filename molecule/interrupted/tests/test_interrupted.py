@@ -18,8 +18,8 @@ from configurations import ROLES  # noqa: E402 - beside this file, which is not 
 ROOT = pathlib.Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 FILES = ["/etc/ssh", "/etc/nginx", "/etc/haproxy", "/etc/docker", "/etc/fail2ban/jail.d", "/etc/security", "/etc/pam.d", "/etc/sudoers.d",
          "/etc/ufw", "/etc/default", "/etc/login.defs", "/etc/systemd/system", "/etc/sysctl.d", "/etc/chrony/conf.d"]
-UNITS = ["ssh", "fail2ban", "ufw", "botops-mounts", "nginx", "haproxy", "docker", "docker-user-policy"]
-TIMERS = ["docker-prune.timer", "botops-rollback.timer", "botops-integrity.timer"]
+UNITS = ["ssh", "fail2ban", "ufw", "botops-mounts", "nginx", "haproxy", "docker", "botops-docker-policy"]
+TIMERS = ["botops-docker-prune.timer", "botops-rollback.timer", "botops-integrity.timer"]
 # What the daemons and the kernel say. Counters, process numbers and bans are no part of it.
 QUESTIONS = {
     "files": "find " + " ".join(FILES) + r" -type f ! -name '*.pem' -exec sha256sum {} + | sort -k2",
@@ -37,7 +37,7 @@ QUESTIONS = {
              "-servername site.example.com </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName",
     "haproxy": "for port in 8201 8202; do curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1:$port/; done",
     "docker": "docker info --format '{{.LiveRestoreEnabled}} {{.LoggingDriver}}'; journalctl -q -o cat -u docker "
-              "| grep -o 'max-concurrent-downloads[^}]*' | tail -n 1; /usr/local/sbin/docker-user-policy check && echo policy",
+              "| grep -o 'max-concurrent-downloads[^}]*' | tail -n 1; /usr/local/sbin/botops-docker-policy check && echo policy",
     "guard": "ls /var/lib/botops/rollback /var/lib/botops/pending 2>/dev/null",
 }  # fmt: skip
 # By the same path as playbooks/verify.yml.

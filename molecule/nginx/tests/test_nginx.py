@@ -39,12 +39,20 @@ def test_wildcard_certificate_came_by_the_dns_challenge(web):
 def test_provided_and_selfsigned_certificates(web, host, tmp_path):
     assert web.https(web.name("given"), authority=SCRATCH / "given.crt").status == 200
     own = tmp_path / "self.pem"
-    own.write_text(host.file(f"/etc/nginx/fleet/live/{web.name('self')}/fullchain.pem").content_string)
+    own.write_text(host.file(f"/etc/nginx/botops/live/{web.name('self')}/fullchain.pem").content_string)
     answer = web.https(web.name("self"), authority=own)
     assert answer.status == 200
     assert "Strict-Transport-Security" not in answer.headers
     with pytest.raises(ssl.SSLCertVerificationError):
         web.https(web.name("self"))
+
+
+def test_what_an_earlier_version_left_was_taken_over(web, host):
+    """Debian 13 had a directory under the old name: the certificate that clients trust by now is the one that is served."""
+    assert not host.file("/etc/nginx/fleet").exists
+    if web.release == "debian13":
+        chain = f"/etc/nginx/botops/live/{web.name('self')}/fullchain.pem"
+        assert host.check_output(f"openssl x509 -noout -serial -in {chain}") == f"serial={4711:X}"
 
 
 def sslyze(web, site):
@@ -205,11 +213,11 @@ def test_small_profile(web, host):
 
 def test_keys_are_roots_alone(host, web):
     loose = host.check_output(
-        "sudo find -L /etc/nginx/fleet /etc/letsencrypt/archive /etc/letsencrypt/fleet-hooks -type f"
+        "sudo find -L /etc/nginx/botops /etc/letsencrypt/archive /etc/letsencrypt/botops-hooks -type f"
         " \\( -name '*key*' -o -name auth -o -name cleanup \\) -perm /077"
     )
     assert loose == ""
-    passwords = host.file("/etc/nginx/fleet/htpasswd")
+    passwords = host.file("/etc/nginx/botops/htpasswd")
     assert (passwords.mode, passwords.group) == (0o750, "www-data")
 
 
@@ -251,7 +259,7 @@ def test_forced_renewal_changes_the_serial_and_drops_nobody(web, host):
         waiting.start()
         with host.sudo():
             renewal = host.run(
-                "REQUESTS_CA_BUNDLE=/etc/nginx/fleet/acme-ca.pem certbot renew --no-random-sleep-on-renew --force-renewal --cert-name %s", name
+                "REQUESTS_CA_BUNDLE=/etc/nginx/botops/acme-ca.pem certbot renew --no-random-sleep-on-renew --force-renewal --cert-name %s", name
             )
         assert renewal.rc == 0, renewal.stdout + renewal.stderr
         deadline = time.monotonic() + 10
@@ -373,7 +381,7 @@ def test_an_incomplete_lineage_is_replaced_and_kept_aside(web, play, host):
     assert play().code == 0
     assert serial(web, name) != before
     with host.sudo():
-        assert host.file(f"/etc/nginx/fleet/live/{name}").linked_to == f"/etc/letsencrypt/archive/{name}".replace("archive", "live")
+        assert host.file(f"/etc/nginx/botops/live/{name}").linked_to == f"/etc/letsencrypt/archive/{name}".replace("archive", "live")
         assert name + "-0001" not in host.check_output("ls /etc/letsencrypt/live")
         assert host.check_output("ls /etc/letsencrypt/incomplete/%s-*/archive", name)
         host.check_output("rm -r /etc/letsencrypt/incomplete")
@@ -400,7 +408,7 @@ def test_what_is_no_longer_declared_is_gone(on_debian13, web, play, host):
     upstreams = [{"name": "bot", "servers": [{"address": "127.0.0.1:8080"}]}]
     run = play(nginx_upstreams=upstreams, nginx_rate_limits=[], nginx_sites=[extra_site(web.name("bot"))], nginx_acme_dns_hook={})
     assert run.recap(web.inventory_name)["failed"] == 0, run.output[-3000:]
-    left = host.check_output("sudo find /etc/nginx/fleet /etc/letsencrypt/fleet-hooks -type f -o -type l")
+    left = host.check_output("sudo find /etc/nginx/botops /etc/letsencrypt/botops-hooks -type f -o -type l")
     assert not any(word in left for word in ("spa-", "given", "self-", "htpasswd/", "auth", "cleanup")), left
     assert f"certbot delete --cert-name _wildcard.wild-{web.release}.lab.test" in run.output
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
@@ -411,7 +419,7 @@ def test_secrets_stay_secret(on_debian13, web, play, host):
     """The declared state comes back, everything is shown: but no secret is."""
     key = (SCRATCH / "given.key").read_text().splitlines()[1]
     with host.sudo():
-        host.check_output("rm -rf /etc/nginx/fleet/tls /etc/nginx/fleet/htpasswd /etc/letsencrypt/fleet-hooks")
+        host.check_output("rm -rf /etc/nginx/botops/tls /etc/nginx/botops/htpasswd /etc/letsencrypt/botops-hooks")
     run = play("-vvv", "--diff")
     assert run.code == 0, run.output[-3000:]
     assert run.recap(web.inventory_name)["changed"] >= 1

@@ -107,7 +107,7 @@ class Mail(socketserver.StreamRequestHandler):
                     raw += data[1:] if data.startswith(b"..") else data
                 found = email.message_from_bytes(raw, policy=email.policy.default)
                 body = found.get_body(("plain", "html"))
-                note("mail", f"{found['subject']}\n{body.get_content() if body else ''}", to=found["to"])
+                note("mail", f"{found['subject']}\n{body.get_content() if body else ''}".replace("\r", ""), to=found["to"])
                 self.say("250 kept")
             elif word == "QUIT":
                 self.say("221 bye")

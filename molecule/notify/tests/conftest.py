@@ -16,7 +16,7 @@ PING = "import json, sys, urllib.request as u; print(u.urlopen(u.Request(sys.arg
 
 def play(name, *arguments):
     argv = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(PROJECT / "playbooks" / name), *arguments]
-    extra = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml", "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections")}
+    extra = {"ANSIBLE_NOCOLOR": "1", "COLUMNS": "500", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml", "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections")}
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT, env={**os.environ, **extra})
     assert "canary-" not in done.stdout + done.stderr, "a secret was shown"
     return done

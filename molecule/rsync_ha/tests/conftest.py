@@ -29,7 +29,7 @@ class Host:
             ["docker", "exec", "-i", self.container, "bash", "-c", command, "bash", *arguments], text=True, capture_output=True, check=False
         )
         if check and done.returncode:
-            journal = self.run("journalctl -n 40 --no-pager -o short-precise -u 'rsync-ha*' -u 'botops-promote*' -u bot-paper", check=False)
+            journal = self.run("journalctl -n 40 --no-pager -o short-precise -u 'botops-rsync-ha*' -u 'botops-promote*' -u bot-paper", check=False)
             pytest.fail(f"{self.name}: `{command}` ended with {done.returncode}: {done.stdout}{done.stderr}\n{journal.stdout}")
         return done
 
@@ -46,20 +46,20 @@ class Host:
         return json.loads(self.out('runuser -u bot-paper -- python3 -c "$1" "$2" "$3"', SELECT, path, query))
 
     def status(self):
-        return json.loads(self.out("rsync-ha status paper --json"))[0]
+        return json.loads(self.out("botops-rsync-ha status paper --json"))[0]
 
     def promote(self):
         """What a cluster does, in its order. Returns the seconds of the promotion."""
         begun = time.monotonic()
         self.start("botops-promote@paper")
         seconds = time.monotonic() - begun
-        self.start("rsync-ha@paper")
+        self.start("botops-rsync-ha@paper")
         self.start("bot-paper")
         return seconds
 
     def demote(self):
         self.stop("bot-paper")
-        self.stop("rsync-ha@paper")
+        self.stop("botops-rsync-ha@paper")
         self.stop("botops-promote@paper")
 
     def kill(self):

@@ -27,13 +27,14 @@ def replicates(host):
 
 def test_nothing_active_starts_by_itself(pair):
     for host in (pair.a, pair.b):
-        assert host.out("systemctl is-active bot-paper rsync-ha@paper botops-promote@paper || true").split() == ["inactive"] * 3
-        assert host.out("systemctl is-enabled rsync-ha@paper botops-promote@paper || true").split() == ["static"] * 2
-        assert host.out("systemctl is-active rsync-ha-settle.timer") == "active"
+        assert host.out("systemctl is-active bot-paper botops-rsync-ha@paper botops-promote@paper || true").split() == ["inactive"] * 3
+        assert host.out("systemctl is-enabled botops-rsync-ha@paper botops-promote@paper || true").split() == ["static"] * 2
+        assert host.out("systemctl is-active botops-rsync-ha-settle.timer") == "active"
 
 
 def test_its_units_are_sandboxed(pair):
-    units = ["rsync-ha@paper", "botops-promote@paper", "rsync-ha-settle", "rsync-ha-standby", "rsync-ha-offsite", "rsync-ha-daemon"]
+    replication = ["@paper", "-settle", "-standby", "-offsite", "-daemon"]
+    units = ["botops-promote@paper", *("botops-rsync-ha" + part for part in replication)]
     assert_sandboxed(pair.a.out, [unit + ".service" for unit in units])
 
 
@@ -45,7 +46,7 @@ def test_sshd_offers_the_classical_key_exchange_only_where_nothing_else_is_left(
 
 
 def test_a_replica_needs_a_promotion_first(pair):
-    refused = pair.a.run("rsync-ha run paper", check=False)
+    refused = pair.a.run("botops-rsync-ha run paper", check=False)
     assert refused.returncode == 1
     assert "is not active on this host: start botops-promote@paper.service first" in refused.stderr
 
@@ -181,7 +182,7 @@ def test_a_damaged_replica_is_replaced(pair):
     took = time.monotonic() - begun
     print(f"\n{pair.release}: a damaged replica was replaced within {took:.1f} s")
     assert took <= 60
-    assert "cannot be restored" in pair.b.out("journalctl -q -o cat -p crit -u rsync-ha-standby")
+    assert "cannot be restored" in pair.b.out("journalctl -q -o cat -p crit -u botops-rsync-ha-standby")
 
 
 def test_failover_after_a_hard_kill(pair):
@@ -205,7 +206,7 @@ def test_the_old_host_comes_back_and_keeps_its_tail_aside(pair):
     wait_for(lambda: pair.a.status()["diverged"], 90, "the diverged copy")
     status = pair.a.status()
     assert status["active"] is False
-    assert pair.a.out("systemctl is-active bot-paper rsync-ha@paper botops-promote@paper || true").split() == ["inactive"] * 3
+    assert pair.a.out("systemctl is-active bot-paper botops-rsync-ha@paper botops-promote@paper || true").split() == ["inactive"] * 3
     (kept,) = status["diverged"]
     assert re.search(r"/trades\.db\.diverged-\d{8}T\d{6}Z$", kept)
     assert pair.a.run("test -e /var/lib/bot-paper/trades.db", check=False).returncode != 0
@@ -237,7 +238,7 @@ def test_a_switchover_loses_nothing(pair):
     assert after == before
     report = json.loads(pair.a.out("cat $(ls -t /var/lib/botops/rsync_ha/reports/paper-promotion-*.json | head -1)"))
     assert report["handover"] is True
-    pair.a.start("rsync-ha@paper", "bot-paper")
+    pair.a.start("botops-rsync-ha@paper", "bot-paper")
     print(f"\n{pair.release}: stopped and handed over in {handed:.2f} s, the other host ready after {total:.2f} s, {after[0][0]} rows on both")
 
 
@@ -248,7 +249,7 @@ def test_writes_after_the_handover_are_noticed(pair):
     record = pair.b.out("ls -t /var/lib/botops/rsync_ha/incoming/paper/records/*.json | head -1")
     pair.b.run(f"sed -i 's/\"orders\": [0-9]*/\"orders\": 1/' {record}")
     before = pair.b.select("select count(*), max(at) from orders")
-    refused = pair.b.run("rsync-ha promote paper", check=False)
+    refused = pair.b.run("botops-rsync-ha promote paper", check=False)
     assert refused.returncode == 1 and "Nothing was changed" in refused.stderr
     assert pair.b.select("select count(*), max(at) from orders") == before
     assert pair.b.status()["active"] is False
@@ -280,12 +281,12 @@ def test_nobody_deletes(pair):
 
 def test_the_second_copy_can_be_restored(pair):
     """Restored by Litestream from the object storage alone, as after the loss of both hosts."""
-    pair.a.start("botops-promote@paper", "rsync-ha@paper", "bot-paper")
+    pair.a.start("botops-promote@paper", "botops-rsync-ha@paper", "bot-paper")
     replicates(pair.a)
     time.sleep(8)
     era = pair.a.status()["own_era"]
     wait_for(lambda: (pair.b.status()["offsite"] or {}).get("era") == era, 60, "a copy of this era in the object storage")
-    pair.b.run("systemctl start rsync-ha-offsite.service")
+    pair.b.run("systemctl start botops-rsync-ha-offsite.service")
     prefix = f"offsite:fleet-test/offsite/{pair.b.name}/paper"
     pair.a.run(f"rm -rf /tmp/offsite; rclone --config /etc/botops/rsync_ha/rclone.conf copy {prefix}/replicas/{era} /tmp/offsite")
     segment = pair.a.out("ls /tmp/offsite | sort | tail -1")

@@ -12,7 +12,8 @@ import time
 from ansible_collections.botops.fleet.plugins.module_utils._docker import engine
 
 UNIT = "docker.service"
-RECORD = "/run/docker-engine.json"
+RECORD = "/run/botops/docker-engine.json"
+FORMER_RECORD = "/run/docker-engine.json"  # of an engine that has run since an earlier version
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
 
 
@@ -44,7 +45,7 @@ def known_config(module, path):
     if now.get("ActiveState") != "active":
         return None
     written = os.stat(path).st_mtime if os.path.exists(path) else None
-    return engine.running_config(read(RECORD), identity(now), read(path) or {}, written)
+    return engine.running_config(read(RECORD) or read(FORMER_RECORD), identity(now), read(path) or {}, written)
 
 
 class Engine:
@@ -142,6 +143,7 @@ class Engine:
         if self.module.check_mode:
             return
         data = {"engine": identity(self.show(UNIT))["id"], "config": config}
+        os.makedirs(os.path.dirname(RECORD), mode=0o755, exist_ok=True)
         handle = os.open(RECORD + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as stream:
             json.dump(data, stream)

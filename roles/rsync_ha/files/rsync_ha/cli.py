@@ -1,14 +1,14 @@
-"""rsync-ha: the data of a pair.
+"""botops-rsync-ha: the data of a pair.
 
-rsync-ha status [BOT] [--json]      who is active, how far behind the other host is, what was kept aside
-rsync-ha promote BOT [--force]      make this host the active one (botops-promote@BOT.service does it)
-rsync-ha promote BOT --accept ERA   the same, from an older era that is complete here
-rsync-ha handover BOT               send the rest and end being active; the bot must have stopped
-rsync-ha eras BOT                   what arrived here
-rsync-ha offsite                    copy what arrived here to object storage (a timer does it)
-rsync-ha settle                     keep aside what the peer never had, drop what is old (a timer does it)
-rsync-ha watch                      restore what arrives, again and again (rsync-ha-standby.service does it)
-rsync-ha run BOT                    replicate (rsync-ha@BOT.service does it)
+botops-rsync-ha status [BOT] [--json]      who is active, how far behind the other host is, what was kept aside
+botops-rsync-ha promote BOT [--force]      make this host the active one (botops-promote@BOT.service does it)
+botops-rsync-ha promote BOT --accept ERA   the same, from an older era that is complete here
+botops-rsync-ha handover BOT               send the rest and end being active; the bot must have stopped
+botops-rsync-ha eras BOT                   what arrived here
+botops-rsync-ha offsite                    copy what arrived here to object storage (a timer does it)
+botops-rsync-ha settle                     keep aside what the peer never had, drop what is old (a timer does it)
+botops-rsync-ha watch                      restore what arrives, again and again (botops-rsync-ha-standby.service does it)
+botops-rsync-ha run BOT                    replicate (botops-rsync-ha@BOT.service does it)
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def housekeeping(names: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="rsync-ha", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="botops-rsync-ha", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["status", "promote", "handover", "eras", "settle", "watch", "offsite", "run"])
     parser.add_argument("bot", nargs="?", default="")
     parser.add_argument("--json", action="store_true")

@@ -67,7 +67,7 @@ class Bot:
 
     @property
     def run(self) -> pathlib.Path:
-        return pathlib.Path(self.config.get("run_directory", "/run/rsync-ha")) / self.name
+        return pathlib.Path(self.config.get("run_directory", "/run/botops-rsync-ha")) / self.name
 
     @property
     def replicas(self) -> pathlib.Path:
@@ -235,7 +235,7 @@ def locked(bot: Bot, wait: float = 20, housekeeping: bool = False):
                 if housekeeping:
                     raise GaveWay from None
                 if time.monotonic() > deadline:
-                    raise Refused(f"Another rsync-ha command works on {bot.name} and does not end.") from None
+                    raise Refused(f"Another botops-rsync-ha command works on {bot.name} and does not end.") from None
                 if time.monotonic() - asked > 1:
                     asked = time.monotonic()
                     ask_to_give_way(handle)

@@ -67,7 +67,7 @@ def guard(bot: Bot, newest: Era, force: bool) -> None:
         return
     if age < LIVE_SECONDS:
         raise Refused(
-            f"{newest.host} was active {age:.0f} s ago: stop {bot.name} there first (systemctl stop rsync-ha@{bot.name} "
+            f"{newest.host} was active {age:.0f} s ago: stop {bot.name} there first (systemctl stop botops-rsync-ha@{bot.name} "
             f"botops-promote@{bot.name} after the bot), or wait {LIVE_SECONDS} s and make sure that it is off."
         )
 
@@ -80,7 +80,7 @@ def take_over(bot: Bot, own: Era | None, newest: Era) -> dict:
     if missing or not (record or replicas):
         raise Refused(
             f"{newest.host} wrote era {newest.id}, and of {', '.join(missing) or 'its databases'} nothing arrived here. To go on with older "
-            f"data: rsync-ha promote {bot.name} --accept ERA (rsync-ha eras {bot.name} lists them)."
+            f"data: botops-rsync-ha promote {bot.name} --accept ERA (botops-rsync-ha eras {bot.name} lists them)."
         )
     now = stamp()
     for relative in replicas:

@@ -110,7 +110,7 @@ class Watch:
             if broken:
                 ring("critical", f"the replica of {self.bot.name} cannot be restored on {self.bot.config['host']}: "
                      + "; ".join(f"{name}: {entry['reason']}" for name, entry in broken.items())
-                     + ". The active host is asked for a new snapshot; look at `rsync-ha status`.")  # fmt: skip
+                     + ". The active host is asked for a new snapshot; look at `botops-rsync-ha status`.")  # fmt: skip
             else:
                 ring("info", f"the replica of {self.bot.name} restores again on {self.bot.config['host']}")
         if time.monotonic() - self.told_at < (2 if broken else REPORT_SECONDS):

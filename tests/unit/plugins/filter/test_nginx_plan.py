@@ -88,20 +88,20 @@ def test_certificates_by_type():
         ("_wildcard.e.example.com", True),
     ]
     files = {entry["path"]: entry for entry in found["files"]}
-    assert files["/etc/nginx/fleet/tls/c.example.com.key"] == {
-        "path": "/etc/nginx/fleet/tls/c.example.com.key", "secret_content": "K\n", "mode": "0600",
+    assert files["/etc/nginx/botops/tls/c.example.com.key"] == {
+        "path": "/etc/nginx/botops/tls/c.example.com.key", "secret_content": "K\n", "mode": "0600",
     }  # fmt: skip
     assert "ssl_certificate /d.crt;" in rendered(found, "d.example.com.conf")
-    assert files["/etc/letsencrypt/fleet-hooks/auth"]["mode"] == "0700"
-    assert files["/etc/letsencrypt/fleet-hooks/cleanup"]["state"] == "absent"
+    assert files["/etc/letsencrypt/botops-hooks/auth"]["mode"] == "0700"
+    assert files["/etc/letsencrypt/botops-hooks/cleanup"]["state"] == "absent"
     assert "certbot" in found["packages"]
 
 
 def test_nothing_of_acme_is_left_when_no_site_uses_it():
     files = {entry["path"]: entry for entry in made(nginx_acme_ca_certificate="X")["files"]}
-    for path in ("/etc/systemd/system/certbot.service.d/fleet.conf", "/etc/nginx/fleet/acme-ca.pem"):
+    for path in ("/etc/systemd/system/certbot.service.d/botops.conf", "/etc/nginx/botops/acme-ca.pem"):
         assert files[path]["state"] == "absent"
-    assert files["/etc/letsencrypt/renewal-hooks/deploy/fleet-nginx"]["state"] == "absent"
+    assert files["/etc/letsencrypt/renewal-hooks/deploy/botops-nginx"]["state"] == "absent"
 
 
 def test_hsts():
@@ -154,8 +154,8 @@ def test_basic_auth_files_belong_to_their_scope():
     found = made(nginx_sites=[site(basic_auth={"users": users}, locations=[
         {"path": "/", "upstream": "bot"}, {"path": "/health", "upstream": "bot", "basic_auth": {"users": []}}])])  # fmt: skip
     text = rendered(found, "a.example.com.conf")
-    assert "auth_basic_user_file /etc/nginx/fleet/htpasswd/a.example.com;" in text and text.count("auth_basic off;") == 2
-    passwords = next(entry for entry in found["files"] if entry["path"] == "/etc/nginx/fleet/htpasswd/a.example.com")
+    assert "auth_basic_user_file /etc/nginx/botops/htpasswd/a.example.com;" in text and text.count("auth_basic off;") == 2
+    passwords = next(entry for entry in found["files"] if entry["path"] == "/etc/nginx/botops/htpasswd/a.example.com")
     assert (passwords["secret_content"], passwords["mode"], passwords["group"]) == ("ops:$6$a$b\n", "0640", "www-data")
 
 

@@ -116,7 +116,7 @@ def test_the_path_is_fetched_as_the_server_would(tmp_path, monkeypatch):
         thread.join()
         server.server_close()
     assert len(sentences) == 1 and sentences[0].startswith("lost.example.com does not resolve: add an A or AAAA record")
-    assert asked[0][0] == "good.example.com" and asked[0][1].startswith("/.well-known/acme-challenge/fleet-")
+    assert asked[0][0] == "good.example.com" and asked[0][1].startswith("/.well-known/acme-challenge/botops-")
     assert os.listdir(tmp_path / ".well-known/acme-challenge") == [], "the token is taken away again"
 
 

@@ -67,3 +67,27 @@ def test_the_newest_file(tmp_path):
     assert _units.newest([str(tmp_path)]) == (300, str(tmp_path / "sub/b"))
     assert _units.newest([str(tmp_path / "c"), str(tmp_path / "none")]) == (200, str(tmp_path / "c"))
     assert _units.newest([]) == (0, "")
+
+
+def test_a_unit_whose_file_is_gone(tmp_path):
+    (tmp_path / "stays.service").write_text("")
+    home = str(tmp_path)
+    noted = [home + "/old.timer", home + "/stays.service", home + "/template@.service", home + "/x.service.d/a.conf", "/etc/x/old.service"]
+    assert _units.gone(noted, home) == ["old.timer"]
+
+
+@pytest.mark.parametrize(("state", "asked"), [("active", True), ("failed", True), ("inactive", False), ("", False)])
+def test_it_is_stopped_and_forgotten(tmp_path, state, asked):
+    commands = []
+
+    def run(argv):
+        commands.append(argv[1])
+        return 0, state + "\n", ""
+
+    (tmp_path / "timers.target.wants").mkdir()
+    link = tmp_path / "timers.target.wants" / "old.timer"
+    assert _units.retire(run, "old.timer", str(tmp_path)) is asked
+    assert ("stop" in commands) is asked
+    link.symlink_to("../old.timer")
+    assert _units.retire_all(run, [str(tmp_path / "old.timer")], str(tmp_path)) == ["retire old.timer"]
+    assert not link.is_symlink() and commands[-1] == "daemon-reload"

@@ -15,7 +15,7 @@ def test_a_bot_is_a_chain_and_the_proxy_stands_beside_it():
     ]
     assert found["constraints"] == [{"type": "colocation", "resource": "front", "with": "paper-data", "score": "INFINITY"}]
     units = {resource["id"]: resource["options"]["unit"] for resource in found["resources"][:3]}
-    assert units == {"paper-data": "botops-promote@paper.service", "paper-replication": "rsync-ha@paper.service", "paper-bot": "bot-paper.service"}
+    assert units == {"paper-data": "botops-promote@paper.service", "paper-replication": "botops-rsync-ha@paper.service", "paper-bot": "bot-paper.service"}
 
 
 def test_a_second_bot_runs_where_the_first_one_does():
@@ -70,7 +70,7 @@ def test_the_cluster_follows_from_the_first_member():
     found = _pair.cluster(GROUPS, HOSTS)
     assert [each["id"] for each in found["resources"]] == ["paper-data", "paper-replication", "paper-bot", "address", "haproxy"]
     assert found["resources"][3]["options"]["ip"] == "192.0.2.9" and "nic" not in found["resources"][3]["options"]
-    assert found["heuristics"] == ["/usr/bin/test -e /run/rsync-ha/paper/active"]
+    assert found["heuristics"] == ["/usr/bin/test -e /run/botops-rsync-ha/paper/active"]
     assert _pair.cluster({}, {}) == {"resources": [], "groups": [], "constraints": [], "heuristics": []}
 
 

@@ -113,9 +113,9 @@ def test_plan():
     )))
     assert plan["global"]["daemon"] is False
     floating, plain = plan["frontends"][0]["binds"]
-    assert floating["listen"] == "10.0.0.10:443" and floating["transparent"] and floating["crt"] == "/etc/haproxy/fleet/tls/api-443.pem"
+    assert floating["listen"] == "10.0.0.10:443" and floating["transparent"] and floating["crt"] == "/etc/haproxy/botops/tls/api-443.pem"
     assert plain["listen"] == "[::1]:80" and not plain["transparent"] and not plain["tls"]
-    assert plan["pem_files"] == [{"path": "/etc/haproxy/fleet/tls/api-443.pem", "secret_content": "PEM\n", "mode": "0600"}]
+    assert plan["pem_files"] == [{"path": "/etc/haproxy/botops/tls/api-443.pem", "secret_content": "PEM\n", "mode": "0600"}]
     assert plan["defaults"]["timeout_connect_ms"] == 5000 and plan["global"]["stats_socket"]["level"] == "admin"
     assert plan["tls"]["used"] and "TLSv1.3" in plan["tls"]["options"]
 

@@ -114,6 +114,6 @@ def test_defaults_of_a_bot():
 
 def test_resources_of_a_cluster():
     data, replication = resources("paper", 120)
-    assert data["agent"] == "systemd:botops-promote@paper" and replication["agent"] == "systemd:rsync-ha@paper"
+    assert data["agent"] == "systemd:botops-promote@paper" and replication["agent"] == "systemd:botops-rsync-ha@paper"
     timeouts = {operation["name"]: operation["timeout"] for operation in data["operations"]}
     assert timeouts["start"] == "120s" and timeouts["stop"] == "60s"
