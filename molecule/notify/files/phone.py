@@ -24,7 +24,7 @@ SLOW_SECONDS = 8
 
 def note(service, text, **more):
     with LOCK:
-        MESSAGES.append({"service": service, "text": text, "at": time.time(), **more})
+        MESSAGES.append({"service": service, "text": text.replace("\r", ""), "at": time.time(), **more})
 
 
 class Web(http.server.BaseHTTPRequestHandler):
@@ -107,7 +107,7 @@ class Mail(socketserver.StreamRequestHandler):
                     raw += data[1:] if data.startswith(b"..") else data
                 found = email.message_from_bytes(raw, policy=email.policy.default)
                 body = found.get_body(("plain", "html"))
-                note("mail", f"{found['subject']}\n{body.get_content() if body else ''}".replace("\r", ""), to=found["to"])
+                note("mail", f"{found['subject']}\n{body.get_content() if body else ''}", to=found["to"])
                 self.say("250 kept")
             elif word == "QUIT":
                 self.say("221 bye")

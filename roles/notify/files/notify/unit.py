@@ -35,7 +35,7 @@ ADVICE = [
     (r"botops-backup-check\.service", ["botops-backup check --repositories", "botops-backup run"]),
     (r"botops-backup\.service", ["journalctl -u {unit} -n 50", "botops-backup run"]),
     (r"botops-restore-drill\.service", ["journalctl -u {unit} -n 50", "botops-backup drill"]),
-    (r"botops-docker-prune\.service|docker-prune\.service", ["df -h /var/lib/docker", "journalctl -u {unit} -n 20"]),
+    (r"botops-docker-prune\.service", ["df -h /var/lib/docker", "journalctl -u {unit} -n 20"]),
     (r"docker\.service|containerd\.service", ["journalctl -u {unit} -n 50", "systemctl restart {unit}"]),
     (r"botops-integrity\.service|.*integrity.*\.service", ["journalctl -u {unit} -n 50", "somebody changed a file: see which, and who (last)"]),
     (r"certbot\.service|.*(?:acme|renew).*\.service", ["certbot certificates", "certbot renew --dry-run"]),
