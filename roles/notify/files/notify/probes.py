@@ -148,16 +148,22 @@ def restarts(limits: dict, now: float) -> list[Answer]:
 
 
 def timers(limits: dict, _now: float) -> list[Answer]:
-    """Timers of bots and of ours that are enabled, and do not run: somebody stopped them, and nothing else would say so."""
+    """Timers of bots and of ours that should run and do not: somebody stopped them, and nothing else would say so."""
     found = []
-    text = common.output(["systemctl", "list-unit-files", "--type=timer", "--state=enabled", "--plain", "--no-legend", "bot-*.timer", "botops-*.timer"])
+    text = common.output(["systemctl", "list-unit-files", "--type=timer", "--plain", "--no-legend", "bot-*.timer", "botops-*.timer"])
     for line in text.splitlines():
-        name = line.split()[0] if line.split() else ""
-        if not name or name in limits.get("timers_ignored", []):
-            continue
-        active = common.output(["systemctl", "is-active", name]).strip()
-        found.append(Answer(name, "" if active == "active" else "critical", f"{name} is {active or 'unknown'}"))
+        name, _space, rest = line.partition(" ")
+        health = re.fullmatch(r"bot-(.+)-health\.timer", name)
+        # That of a bot's health check is started by its bot.
+        wanted = is_active(f"bot-{health[1]}.service") == "active" if health else rest.split()[:1] == ["enabled"]
+        if wanted:
+            state = is_active(name)
+            found.append(Answer(name, "" if state == "active" else "critical", f"{name} is {state or 'unknown'}"))
     return found
+
+
+def is_active(unit: str) -> str:
+    return common.output(["systemctl", "is-active", unit]).strip()
 
 
 PROBES = {"clock": clock, "certificates": certificates, "bots": health, "restarts": restarts, "timers": timers}
