@@ -28,7 +28,8 @@ class Host:
     def run(self, command, *arguments, check=True, stdin=None):
         done = subprocess.run(
             ["docker", "exec", "-i", self.container, "bash", "-c", command, "bash", *arguments],
-            text=True, capture_output=True, check=False, **({"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}),
+            # An attack may be answered with what is no text.
+            text=True, errors="replace", capture_output=True, check=False, **({"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}),
         )
         if check and done.returncode:
             pytest.fail(f"{self.name}: `{command}` ended with {done.returncode}: {done.stdout}{done.stderr}")

@@ -47,7 +47,7 @@ def test_backup_list_and_restore_with_one_command_each(host):
 def test_refusals_in_a_sentence(host):
     assert "Name the bot, for example -e bot=paper." in playbook("restore.yml", ok=False)
     assert "bot is nobody, and no host of the inventory has such a bot and backups." in playbook("restore.yml", "-e", "bot=nobody", ok=False)
-    assert "paper is at home on bk13 and bk12; say which one with -e to=bk13." in playbook("restore.yml", "-e", "bot=paper", ok=False)
+    assert "paper is at home on bk12 and bk13; say which one with -e to=bk12." in playbook("restore.yml", "-e", "bot=paper", ok=False)
     assert "to is nowhere, and the inventory has no such host." in playbook("restore.yml", "-e", "bot=paper", "-e", "to=nowhere", ok=False)
     host.trade(0.3)
     try:

@@ -268,6 +268,16 @@ def test_a_store_that_stays_away_ends_the_run_in_time(monkeypatch):
     assert one("backup", "/data").returncode == 1 and now[0] <= 60
 
 
+def test_a_store_that_gives_no_answer_is_not_called_a_wrong_password(monkeypatch):
+    """124 is what an end by time is; 12 is restic's own for a wrong password."""
+    one, _asked, _now = repository(monkeypatch, [(124, "restic gave no answer within 30 s")], minutes=0)
+    with pytest.raises(common.Refused, match="the store did not answer; the next run catches up"):
+        one.unlock()
+    one, _asked, _now = repository(monkeypatch, [(12, "Fatal: something new")])
+    with pytest.raises(common.Refused, match="the password is not one of this repository's"):
+        one.unlock()
+
+
 def test_a_wrong_password_is_not_tried_again(monkeypatch):
     one, asked, _now = repository(monkeypatch, [(1, "Fatal: wrong password or no key found")])
     with pytest.raises(common.Refused, match="compare backups_repositories"):

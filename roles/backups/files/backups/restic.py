@@ -17,7 +17,7 @@ PASSING = re.compile(
     re.I,
 )
 MEANINGS = (
-    (r"wrong password or no key found|exit 12", "the password is not one of this repository's: compare backups_repositories[].password in the vault"),
+    (r"wrong password or no key found|exit 12$", "the password is not one of this repository's: compare backups_repositories[].password in the vault"),
     (r"bucket does not exist|NoSuchBucket", "the bucket does not exist: make it first, with versioning and a policy as in docs/backups.md"),
     (
         r"InvalidAccessKeyId|ExpiredToken|SignatureDoesNotMatch|AccessDenied|Access Key Id you provided|Forbidden|401 Unauthorized|403",
