@@ -227,6 +227,12 @@ def test_known_secrets_are_masked_wherever_they_stand(program, tmp_path, monkeyp
     assert "secret-" not in masked and "line two" not in masked and "abcdefghijk" not in masked and "plain words" in masked
 
 
+def test_names_are_no_secrets(program, monkeypatch):
+    monkeypatch.setattr(program.common, "config", lambda: {"host": "trading-host-1"})
+    parts = program.mask.parts("https://hc.example.com:8443/ping/delta-secret-4/trading-host-1")
+    assert parts[1:] == ["delta-secret-4"]
+
+
 def test_a_provider_s_words_have_no_part_of_the_address(program):
     said = program.deliver.without("404 for /api/webhooks/123456789/delta-token with u:sesame", "discord://123456789/delta-token?x=sesame")
     assert "delta" not in said and "123456789" not in said and "404" in said

@@ -7,7 +7,7 @@ import json
 import pathlib
 import re
 
-from notify import redaction
+from notify import common, redaction
 
 ROOT = pathlib.Path("/")
 # Of bots, and of everything that keeps its secrets as JSON or in files of their own.
@@ -36,8 +36,12 @@ def leaves(value) -> list[str]:
 
 
 def parts(value: str) -> list[str]:
-    """Of an address its parts as well: one of them is the token."""
-    return [value, *(part for part in re.split(r"[/@?&=]", value.partition("://")[2]) if len(part) >= 10)] if "://" in value else [value]
+    """Of an address its parts as well: one of them is the token. A name that is looked up is none, nor is this host's."""
+    if "://" not in value:
+        return [value]
+    own = common.config()["host"]
+    found = [part for part in re.split(r"[/@?&=]", value.partition("://")[2]) if len(part) >= 10 and part != own]
+    return [value, *(part for part in found if not re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?", part))]
 
 
 def known() -> list[str]:

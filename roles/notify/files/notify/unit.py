@@ -71,10 +71,11 @@ def properties(unit: str) -> dict:
 
 def journal(unit: str, invocation: str) -> list[str]:
     """The last lines of this run of it, without systemd's own."""
-    match = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation.strip("0") else ["-u", unit]
-    text = common.output(["journalctl", "--no-pager", "-q", "-o", "cat", "-n", str(LINES), *match])
-    if not text.strip():
-        text = common.output(["journalctl", "--no-pager", "-q", "-o", "cat", "-n", str(LINES), "-u", unit])
+    # An older journald does not know the invocation of what ended at once; then its unit's lines, and last those about the unit.
+    matches = [[f"_SYSTEMD_INVOCATION_ID={invocation}"]] if invocation.strip("0") else []
+    text = ""
+    for match in [*matches, [f"_SYSTEMD_UNIT={unit}"], ["-u", unit]]:
+        text = text if text.strip() else common.output(["journalctl", "--no-pager", "-q", "-o", "cat", "-n", str(LINES), *match])
     return [line[:160] for line in text.splitlines() if line.strip()][-LINES:]
 
 
