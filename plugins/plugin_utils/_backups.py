@@ -72,6 +72,7 @@ def config(values, host):
         "sqlite_busy_seconds": values["sqlite_busy_seconds"],
         "max_backup_age_hours": values["max_backup_age_hours"],
         "max_drill_age_days": values["max_drill_age_days"],
+        "drill_read_parts": values["drill_read_parts"],
         "saves": bool(values["schedule"]),
         "drills": bool(values["drill_schedule"]),
     }

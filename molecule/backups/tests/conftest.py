@@ -1,5 +1,7 @@
 """Hosts with a bot that writes, and a store. What the tests know of them comes from outside the role's own program."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -8,10 +10,13 @@ import sys
 import time
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
+HOSTS = ("bk13", "bk12")
 PROJECT = pathlib.Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 sys.path.insert(0, str(PROJECT / "molecule/shared"))
 SELECT = "import sqlite3, sys, json; c = sqlite3.connect('file:%s?mode=ro' % sys.argv[1], uri=True); print(json.dumps(c.execute(sys.argv[2]).fetchall()))"
+REPOSITORIES = ["local", "sftp", "s3", "rest", "vault"]
 TRADES = "/var/lib/bot-paper/trades.db"
 
 
@@ -23,7 +28,8 @@ class Host:
     def run(self, command, *arguments, check=True, stdin=None):
         done = subprocess.run(
             ["docker", "exec", "-i", self.container, "bash", "-c", command, "bash", *arguments],
-            text=True, capture_output=True, check=False, **({"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}),
+            # An attack may be answered with what is no text.
+            text=True, errors="replace", capture_output=True, check=False, **({"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}),
         )
         if check and done.returncode:
             pytest.fail(f"{self.name}: `{command}` ended with {done.returncode}: {done.stdout}{done.stderr}")
@@ -47,6 +53,11 @@ class Host:
     def redis(self, *words):
         return self.out("REDISCLI_AUTH=canary-redis-password redis-cli \"$@\"", *words)
 
+    @property
+    def rest_unit(self):
+        """Its own REST server at the store, so that one that is away is away for this host alone."""
+        return f"rest@{self.name}"
+
     def evidence(self, what):
         return json.loads(self.out(f"cat /var/lib/botops/evidence/{what}.json"))
 
@@ -63,7 +74,26 @@ def store():
     return Host("store")
 
 
-@pytest.fixture(scope="session", params=["bk13", "bk12"])
+@contextlib.contextmanager
+def alone():
+    """For what two hosts' tests, which run at once, would do to the same third."""
+    with open(pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "alone.lock", "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+class ByHost(LoadScopeScheduling):
+    """All tests of a host in one process, in their order; the two hosts at once."""
+
+    def _split_scope(self, nodeid):
+        return next(name for name in HOSTS if name in nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByHost(config, log)
+
+
+@pytest.fixture(scope="session", params=HOSTS)
 def host(request):
     """With a bot that has a database, a file, a ledger in PostgreSQL and a cache in Redis."""
     found = Host(request.param)

@@ -22,6 +22,7 @@ PRIVATE = ("http://127.", "http://10.", "http://172.", "http://192.168.", "http:
 LEAST = {
     "backups_jitter_seconds": (0, "seconds"),
     "backups_drill_memory_mb": (128, "megabytes"),
+    "backups_drill_read_parts": (1, "part"),
     "backups_keep_hours": (1, "hours"),
     "backups_keep_daily": (0, "days"),
     "backups_keep_weekly": (0, "weeks"),

@@ -1,6 +1,7 @@
 """The program of the role backups, with real SQLite files; what needs servers and restic is in molecule/backups."""
 
 import datetime
+import http.server
 import importlib
 import json
 import os
@@ -15,8 +16,8 @@ import pytest
 
 FILES = pathlib.Path(__file__).resolve().parents[3] / "roles/backups/files"
 sys.path.insert(0, str(FILES))
-active, checks, common, drill, restic, sources = (
-    importlib.import_module(f"backups.{name}") for name in ("active", "checks", "common", "drill", "restic", "sources")
+active, checks, cli, common, drill, restic, restore, s3, sources = (
+    importlib.import_module(f"backups.{name}") for name in ("active", "checks", "cli", "common", "drill", "restic", "restore", "s3", "sources")
 )
 sys.path.remove(str(FILES))
 ORDERS = "SELECT max(id) FROM orders"
@@ -230,19 +231,27 @@ def test_errors_of_restic_mean_something(text, expected):
     assert expected in restic.meaning(text)
 
 
-def repository(monkeypatch, answers, minutes=1):
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    """What the program remembers, away from this machine's own."""
+    monkeypatch.setattr(restic, "KEYS", tmp_path / "state/keys.json")
+    monkeypatch.setattr(restic, "MANIFESTS", tmp_path / "state/manifests")
+    monkeypatch.setattr(cli, "STATE", tmp_path)
+
+
+def repository(monkeypatch, answers, minutes=1, place="/r"):
     asked, now = [], [0.0]
 
     def run(argv, **_kwargs):
         asked.append(argv)
-        code, text = answers[min(len(asked), len(answers)) - 1]
-        return subprocess.CompletedProcess(argv, code, "", text)
+        code, text, *printed = answers[min(len(asked), len(answers)) - 1]
+        return subprocess.CompletedProcess(argv, code, *(printed or [""]), text)
 
     monkeypatch.setattr(restic, "run", run)
     monkeypatch.setattr(restic.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(restic.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     entry = {"name": "r", "append_only": False, "retention": {}, "options": [], "ca": False, "ssh": {}}
-    secrets = {"r": {"password": "p" * 20, "recovery_password": "q" * 20, "repository": "/r", "environment": {}}}
+    secrets = {"r": {"password": "p" * 20, "recovery_password": "q" * 20, "repository": place, "environment": {}}}
     config = {"upload_kib_per_second": 100, "retry_minutes": minutes, "secrets": {"repositories": secrets}}
     return restic.Repository(entry, config), asked, now
 
@@ -259,6 +268,16 @@ def test_a_store_that_stays_away_ends_the_run_in_time(monkeypatch):
     assert one("backup", "/data").returncode == 1 and now[0] <= 60
 
 
+def test_a_store_that_gives_no_answer_is_not_called_a_wrong_password(monkeypatch):
+    """124 is what an end by time is; 12 is restic's own for a wrong password."""
+    one, _asked, _now = repository(monkeypatch, [(124, "restic gave no answer within 30 s")], minutes=0)
+    with pytest.raises(common.Refused, match="the store did not answer; the next run catches up"):
+        one.unlock()
+    one, _asked, _now = repository(monkeypatch, [(12, "Fatal: something new")])
+    with pytest.raises(common.Refused, match="the password is not one of this repository's"):
+        one.unlock()
+
+
 def test_a_wrong_password_is_not_tried_again(monkeypatch):
     one, asked, _now = repository(monkeypatch, [(1, "Fatal: wrong password or no key found")])
     with pytest.raises(common.Refused, match="compare backups_repositories"):
@@ -266,14 +285,130 @@ def test_a_wrong_password_is_not_tried_again(monkeypatch):
     assert len(asked) == 1
 
 
-def test_a_bucket_that_does_not_exist_is_not_made(monkeypatch):
+ABSENT = "Fatal: unable to open config file: stat config: no such file\nIs there a repository at the following location?"
+
+
+def test_a_repository_that_is_not_there_is_told_from_one_that_cannot_be_read(monkeypatch):
     one, asked, _now = repository(monkeypatch, [(1, "Fatal: unable to open config file: Stat: The specified bucket does not exist")])
     with pytest.raises(common.Refused, match="the bucket does not exist: make it first"):
         one.exists()
     assert len(asked) == 1
-    absent = "Fatal: unable to open config file: stat /r/config: no such file\nIs there a repository at the following location?"
-    one, _asked, _now = repository(monkeypatch, [(1, absent)])
+    one, _asked, _now = repository(monkeypatch, [(1, ABSENT)])
     assert one.exists() is False
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_bucket_is_asked_for_before_restic_would_make_one(monkeypatch, there):
+    questions = []
+    monkeypatch.setattr(s3, "bucket_exists", lambda *words: questions.append(words) or there)
+    one, _asked, _now = repository(monkeypatch, [(1, ABSENT)], place="s3:https://store/bucket/alpha")
+    if there:
+        assert one.exists() is False
+    else:
+        with pytest.raises(common.Refused, match="the bucket does not exist: make it first"):
+            one.exists()
+        with pytest.raises(common.Refused, match="the backup failed: the bucket does not exist"):
+            raise one.refusal(one("backup", "/data"), "the backup")
+    assert {words[0] for words in questions} == {"s3:https://store/bucket/alpha"}
+
+
+class Store(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append((self.path, dict(self.headers)))
+        self.send_response(self.server.answer)
+        self.end_headers()
+
+    def log_message(self, *_words):
+        pass
+
+
+@pytest.mark.parametrize(("answer", "there"), [(200, True), (404, False), (403, True), (503, True)])
+def test_only_the_stores_own_word_says_that_there_is_no_bucket(answer, there):
+    server = http.server.HTTPServer(("127.0.0.1", 0), Store)
+    server.asked, server.answer = [], answer
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    place = f"s3:http://127.0.0.1:{server.server_port}/bucket/alpha"
+    assert s3.bucket_exists(place, {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "canary"}) is there
+    server.server_close()
+    assert s3.bucket_exists(place, {}) is True, "nobody answers: restic says what that means"
+    [(path, headers)] = server.asked
+    assert path == "/bucket?list-type=2&max-keys=1" and "canary" not in str(headers)
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("s3:https://fra1.digitaloceanspaces.com/fleet/alpha", ("https://fra1.digitaloceanspaces.com", "fleet")),
+        ("s3:s3.amazonaws.com/fleet", ("https://s3.amazonaws.com", "fleet")),
+        ("s3:http://10.0.0.9:9000/fleet/", ("http://10.0.0.9:9000", "fleet")),
+    ],
+)
+def test_ways_to_write_a_bucket(place, expected):
+    assert s3.parts(place) == expected
+
+
+@pytest.mark.parametrize("token", ["", "session-token"])
+def test_a_request_is_signed_as_the_vendors_own_library_signs_it(token):
+    auth = pytest.importorskip("botocore.auth", reason="botocore is not installed")
+    awsrequest, credentials = importlib.import_module("botocore.awsrequest"), importlib.import_module("botocore.credentials")
+    keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret/+=", "AWS_DEFAULT_REGION": "eu-central-1", "AWS_SESSION_TOKEN": token}
+    request = awsrequest.AWSRequest("GET", f"https://store.example:9000/fleet?{s3.QUERY}")
+    auth.S3SigV4Auth(credentials.Credentials("AKIDEXAMPLE", "secret/+=", token or None), "s3", "eu-central-1").add_auth(request)
+    moment = datetime.datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
+    ours = s3.headers("https://store.example:9000", "fleet", keys, moment)
+    assert ours["Authorization"] == request.headers["Authorization"]
+
+
+def test_a_lock_of_the_dead_is_taken_over_once(monkeypatch):
+    one, asked, _now = repository(monkeypatch, [(1, "unable to create lock in backend: repository is already locked by PID 7"), (0, ""), (0, "")])
+    assert one("forget").returncode == 0
+    assert [argv[1] for argv in asked] == ["forget", "unlock", "forget"]
+
+
+def test_keys_are_looked_for_once_and_then_asked_first(monkeypatch):
+    keys = '[{"current": false, "id": "aaaa1111"}, {"current": true, "id": "bbbb2222"}]'
+    wrong = (1, "Fatal: wrong password or no key found")
+    one, asked, _now = repository(monkeypatch, [(0, ""), (0, "", keys), wrong, (0, ""), (0, "", keys), (0, "")])
+    monkeypatch.setattr(cli, "repositories", lambda _config: [one])
+    assert cli.initialize({}) == 0
+    assert [argv[1:3] for argv in asked[:5]] == [["cat", "config"], ["key", "list"], ["key", "list"], ["key", "add"], ["key", "list"]]
+    assert not any("qqqq" in word for argv in asked for word in argv)
+    asked.clear()
+    assert cli.initialize({}) == 0
+    assert [argv[1:3] for argv in asked] == [["cat", "config"]], "the second time only whether it is there"
+    again, _asked, _now = repository(monkeypatch, [(0, "")])
+    assert again.extra["RESTIC_KEY_HINT"] == "bbbb2222"
+    other, _asked, _now = repository(monkeypatch, [(0, "")], place="/elsewhere")
+    assert "RESTIC_KEY_HINT" not in other.extra, "another repository has other keys"
+
+
+def test_damage_is_told_from_a_store_that_does_not_answer(monkeypatch):
+    text = "pack 5f3a403b: unexpected file size: got 100, expected 4100\n\nThe repository is damaged\nFatal: repository contains errors"
+    one, asked, _now = repository(monkeypatch, [(1, text)])
+    assert one.damage(2, 10) == ["pack 5f3a403b: unexpected file size: got 100, expected 4100"]
+    assert asked[0][1:] == ["check", "--no-lock", "--read-data-subset=2/10"]
+    one, _asked, _now = repository(monkeypatch, [(1, "Fatal: unable to open config file: 503 Service Unavailable")])
+    with pytest.raises(common.Refused, match="checking it failed: the store did not answer"):
+        one.damage(2, 10)
+    one, _asked, _now = repository(monkeypatch, [(0, "")])
+    assert one.damage() == []
+
+
+def test_a_list_opens_no_snapshot_twice_and_shows_one_that_cannot_be_read(monkeypatch):
+    manifest = {"sources": [{"bytes": 10, "tables": {"orders": 3}}], "failed": {}, "release": {"id": "r1"}}
+    one, asked, _now = repository(monkeypatch, [(0, "", json.dumps(manifest)), (1, "Fatal: ciphertext verification failed")])
+    snapshots = [{"id": f"{n}" * 16, "short_id": f"{n}" * 8, "about": {"bot": "paper"}, "when": common.now(), "hostname": "alpha"} for n in (1, 2)]
+    monkeypatch.setattr(one, "snapshots", lambda _bot: snapshots)
+    monkeypatch.setattr(restore, "repositories", lambda _config: [one])
+    monkeypatch.setattr(restore, "EVIDENCE", pathlib.Path("/nonexistent"))
+    found = restore.listing({})
+    assert [(line["rows"], bool(line["unreadable"])) for line in found] == [(3, False), (0, True)]
+    asked.clear()
+    restore.listing({})
+    assert len(asked) == 1, "the one that could be read is known"
+    snapshots.pop(0)
+    restore.listing({})
+    assert [path.stem for path in (restic.MANIFESTS / "r").glob("*.json")] == ["2" * 8], "of a snapshot that is gone nothing is kept"
 
 
 def test_the_child_reads_its_queries_as_json(tmp_path):

@@ -21,20 +21,31 @@ def initialize(config: dict) -> int:
             repository.must("init", doing="making it")
             say(f"changed: made repository {repository.name}")
             changed = True
-        if repository.recovery and not repository.opens_with(repository.recovery):
-            # In a file for the time of the command: never in a command line.
-            path = STATE / "new-key"
-            path.touch(mode=0o600)
-            try:
-                path.write_text(repository.recovery)
-                repository.must("key", "add", "--new-password-file", str(path), doing="adding the recovery key")
-            finally:
-                path.unlink()
-            say(f"changed: {repository.name} has a recovery key")
-            changed = True
+        if repository.known_keys():
+            continue
+        ids = {"host": repository.key_of()}
+        if repository.recovery:
+            ids["recovery"] = repository.key_of(repository.recovery)
+            if not ids["recovery"]:
+                add_recovery_key(repository)
+                ids["recovery"] = repository.key_of(repository.recovery)
+                say(f"changed: {repository.name} has a recovery key")
+                changed = True
+        repository.remember_keys(**ids)
     if not changed:
         say("unchanged")
     return 0
+
+
+def add_recovery_key(repository) -> None:
+    """In a file for the time of the command: never in a command line."""
+    path = STATE / "new-key"
+    path.touch(mode=0o600)
+    try:
+        path.write_text(repository.recovery)
+        repository.must("key", "add", "--new-password-file", str(path), doing="adding the recovery key")
+    finally:
+        path.unlink()
 
 
 def show_list(config: dict, bot: str, as_json: bool) -> int:
@@ -45,7 +56,7 @@ def show_list(config: dict, bot: str, as_json: bool) -> int:
     form = "{time:<21} {bot:<12} {repository:<12} {snapshot:<9} {size:>10} {rows:>9}  {release:<14} {note}"
     say(form.format(time="taken", bot="bot", repository="repository", snapshot="snapshot", size="dumps", rows="rows", release="release", note="verified"))
     for line in lines:
-        note = line["verified"] or ("INCOMPLETE" if line["incomplete"] else "-")
+        note = line["verified"] or ("INCOMPLETE" if line["incomplete"] else "UNREADABLE" if line["unreadable"] else "-")
         say(form.format(**{**line, "size": size(line["bytes"]), "release": line["release"][:14] or "-"}, note=note))
     return 0
 
@@ -67,6 +78,26 @@ def bring_back(config: dict, arguments) -> int:
     for line in [*(f"kept aside: {path}" for path in result["replaced"]), *result["also"]]:
         say(f"  {line}")
     say(f"{arguments.bot} is back: {result['rows']} rows and keys, equal to the manifest, after {result['seconds']} s. Start it when you have looked.")
+    return 0
+
+
+def rebuild(config: dict, bots: list[str], at: str) -> int:
+    """What a host that lost everything gets back before anything is started: the data of each bot that has none here. Prints `changed` for whoever calls."""
+    for bot in bots:
+        here = restore.data_here(config, bot)
+        if here:
+            say(f"{bot}: {here} is there and is left alone")
+            continue
+        repository, snapshot = restore.choose(config, bot, at)
+        work = restore.Restore(config, bot, repository, snapshot, "data")
+        plan = work.plan()
+        restore.show(plan)
+        work.refuse(plan)
+        result = work.carry_out()
+        say(f"changed: {bot} is back: {result['rows']} rows, equal to the manifest, after {result['seconds']} s")
+        for entry in work.manifest["sources"]:
+            if entry["type"] in ("postgresql", "redis"):
+                say(f"{bot}: {entry['type']} {entry['name']} waits for its server: playbooks/restore.yml -e bot={bot} -e source={entry['type']}")
     return 0
 
 
@@ -109,6 +140,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--beside", default="", metavar="DIRECTORY", help="put it there and exchange nothing; the bot may run")
     command.add_argument("--plan", action="store_true")
     command.add_argument("--json", action="store_true")
+    command = commands.add_parser("rebuild", help="bring back the data of each of these bots that has none here")
+    command.add_argument("bots", nargs="+")
+    command.add_argument("--at", default="", help="the newest state not later than this")
     commands.add_parser("drill", help="restore the newest snapshots into a sandbox, and sign what was found")
     command = commands.add_parser("check", help="is anything older than it may be?")
     command.add_argument("--repositories", action="store_true", help="look into the repositories, too")
@@ -134,6 +168,9 @@ def main() -> None:
         elif arguments.command == "restore":
             with locked(f"a restore of {arguments.bot}"):
                 status = bring_back(config, arguments)
+        elif arguments.command == "rebuild":
+            with locked("a rebuild", 600):
+                status = rebuild(config, arguments.bots, arguments.at)
         elif arguments.command == "list":
             status = show_list(config, arguments.bot, arguments.json)
         elif arguments.command == "check":

@@ -7,7 +7,7 @@ import time
 
 from . import checks, sources
 from .common import EVIDENCE, STATE, Refused, ago, complain, fresh_directory, iso, now, parse_time, read_json, record, say, signature_problem, size
-from .restic import repositories
+from .restic import repositories, version
 from .save import ping
 
 PLACE = STATE / "drill"
@@ -18,13 +18,33 @@ def newest(snapshots: list[dict]) -> dict[str, dict]:
     return {snapshot["about"]["bot"]: snapshot for snapshot in snapshots if "bot" in snapshot["about"]}
 
 
-def restore_one(repository, bot: str, snapshot: dict) -> dict:
+def weeks() -> int:
+    return int(now().timestamp() // (7 * 86400))
+
+
+def look_at(repository, parts: int) -> dict:
+    """The repository as a whole: what is damaged may belong to an older snapshot than the one that is restored."""
+    begun, part = time.monotonic(), weeks() % parts + 1
+    problems: list[str] = []
+    if version() < (0, 17):
+        # One that reads a pack which was cut short tries for a quarter of an hour: sizes first, and no data if they are wrong.
+        problems = repository.damage()
+    problems = problems or repository.damage(part, parts)
+    return {
+        "repository": repository.name, "read": f"part {part} of {parts}", "problems": problems, "seconds": round(time.monotonic() - begun, 1),
+        "verdict": "damaged" if problems else "ok",
+    }  # fmt: skip
+
+
+def restore_one(repository, bot: str, snapshot: dict, damaged: bool = False) -> dict:
     begun = time.monotonic()
     result = {
         "bot": bot, "repository": repository.name, "snapshot": snapshot["short_id"], "taken": iso(snapshot["when"]),
         "rpo_seconds": round((now() - snapshot["when"]).total_seconds()), "problems": [], "sources": [],
     }  # fmt: skip
     try:
+        if damaged:
+            raise Refused(f"repository {repository.name} is damaged, and nothing was restored from it")
         manifest = repository.manifest(snapshot)
         needed, free = repository.bytes_of(snapshot), shutil.disk_usage(PLACE).free
         if free < needed * 1.1 + 16_000_000:
@@ -46,17 +66,23 @@ def restore_one(repository, bot: str, snapshot: dict) -> dict:
 
 
 def drill(config: dict) -> int:
-    begun, results, problems = time.monotonic(), [], []
+    begun, results, problems, looks = time.monotonic(), [], [], []
     fresh_directory(PLACE, 0o711)
     try:
         # Without a cache: what a new host would read is what is tried.
         for repository in repositories(config, recovery=True, cache=False):
             try:
-                found = newest(repository.snapshots())
+                there = repository.snapshots()
+                repository.forget_manifests(there)
+                found = newest(there)
                 if not found:
                     problems.append(f"Repository {repository.name} holds no snapshot of any bot.")
+                look = look_at(repository, config["drill_read_parts"])
+                looks.append(look)
+                for problem in look["problems"]:
+                    problems.append(f"Repository {repository.name} is damaged: {problem}; restore from another one or an earlier moment (docs/backups.md)")
                 for bot, snapshot in sorted(found.items()):
-                    result = restore_one(repository, bot, snapshot)
+                    result = restore_one(repository, bot, snapshot, bool(look["problems"]))
                     results.append(result)
                     problems += [f"{bot} from {repository.name}: {problem}" for problem in result["problems"]]
                     age = ago(result["rpo_seconds"])
@@ -71,6 +97,7 @@ def drill(config: dict) -> int:
     record("drill", {
         "source": "botops-backup drill", "host": config["host"], "time": iso(now()), "verdict": "failed" if problems else "ok",
         "seconds": round(time.monotonic() - begun, 1), "key": "recovery" if recovery else "host", "problems": problems, "restored": results,
+        "repositories": looks,
         "verified": verified, "last_good": iso(now()) if not problems else before.get("last_good", ""),
     }, sign=True)  # fmt: skip
     for problem in problems:

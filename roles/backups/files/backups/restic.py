@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
 
-from .common import ETC, STATE, Refused, last_words, parse_time, run
+from . import s3
+from .common import ETC, STATE, Refused, last_words, parse_time, read_json, run, write_json
 
 # What passes by itself: asked again, with growing pauses, for as long as the configuration allows.
 PASSING = re.compile(
@@ -15,7 +17,7 @@ PASSING = re.compile(
     re.I,
 )
 MEANINGS = (
-    (r"wrong password or no key found|exit 12", "the password is not one of this repository's: compare backups_repositories[].password in the vault"),
+    (r"wrong password or no key found|exit 12$", "the password is not one of this repository's: compare backups_repositories[].password in the vault"),
     (r"bucket does not exist|NoSuchBucket", "the bucket does not exist: make it first, with versioning and a policy as in docs/backups.md"),
     (
         r"InvalidAccessKeyId|ExpiredToken|SignatureDoesNotMatch|AccessDenied|Access Key Id you provided|Forbidden|401 Unauthorized|403",
@@ -30,6 +32,12 @@ MEANINGS = (
 # Commands that ask for little. restic itself goes on asking a store that is away for a quarter of an hour.
 QUICK = frozenset({"cat", "unlock", "snapshots", "key", "list"})
 QUICK_SECONDS = 60
+# The first one of a run, which is asked again as long as the configuration allows.
+ANYBODY_SECONDS = 30
+LOCKED = re.compile(r"already locked", re.I)
+# What opens a repository costs a processor half a second for each key that is tried: which key is whose is remembered here, and asked first.
+KEYS = STATE / "keys.json"
+MANIFESTS = STATE / "manifests"
 ABSENT = re.compile(r"unable to open config file|Is there a repository at|does not exist.*config|config file does not exist", re.I)
 
 
@@ -50,10 +58,15 @@ class Repository:
         if recovery and secrets.get("recovery_password"):
             password = secrets["recovery_password"]
         self.recovery = secrets.get("recovery_password") or ""
+        self.place = secrets["repository"]
+        self.fingerprint = hashlib.sha256(json.dumps([self.place, secrets["password"], self.recovery]).encode()).hexdigest()
         self.extra = {
             "RESTIC_REPOSITORY": secrets["repository"], "RESTIC_PASSWORD": password, "RESTIC_CACHE_DIR": str(STATE / "cache"),
             "TMPDIR": str(STATE), "GOGC": "50", **secrets["environment"],
         }  # fmt: skip
+        hint = self.known_keys().get("recovery" if recovery else "host")
+        if hint:
+            self.extra["RESTIC_KEY_HINT"] = hint
         self.options = list(entry["options"])
         if (ETC / "ssh" / f"{self.name}.key").exists():
             ssh = (
@@ -63,7 +76,8 @@ class Repository:
             )
             # rclone: the store's forced command is `rclone serve restic --stdio --append-only`, whatever is asked for.
             self.options += ["-o", f"sftp.command={ssh} -s sftp", "-o", f"rclone.program={ssh} rclone"]
-        if entry["ca"]:
+        self.ca = entry["ca"]
+        if self.ca:
             self.options += ["--cacert", f"{ETC}/{self.name}.ca.pem"]
 
     def __call__(self, *arguments: str, patience: float | None = None, **kwargs):
@@ -75,8 +89,14 @@ class Repository:
             kwargs.setdefault("timeout", QUICK_SECONDS)
         deadline = time.monotonic() + (self.patience if patience is None else patience)
         pause, extra = 5.0, {**self.extra, **kwargs.pop("extra", {})}
+        taken_over = arguments[0] == "unlock"
         while True:
             done = run(argv, extra=extra, **kwargs)
+            if done.returncode and LOCKED.search(done.stderr or "") and not taken_over:
+                # By a restic that was killed, most likely: its lock goes away, and one whose holder lives stays.
+                taken_over = True
+                self.unlock()
+                continue
             if done.returncode in (0, 3) or not PASSING.search(done.stderr or "") or self.certain(done.stderr) or time.monotonic() + pause > deadline:
                 return done
             time.sleep(pause)
@@ -88,6 +108,8 @@ class Repository:
 
     def refusal(self, done, doing: str) -> Refused:
         why = meaning((done.stderr or "") + (f"exit {done.returncode}"))
+        if not why and ABSENT.search(done.stderr or "") and self.bucket_is_missing():
+            why = meaning("NoSuchBucket")
         return Refused(f"Repository {self.name}: {doing} failed: {why or 'restic said'} ({last_words(done)}).")
 
     def must(self, *arguments: str, doing: str, **kwargs) -> str:
@@ -105,20 +127,52 @@ class Repository:
             raise self.refusal(done, "opening it")
         if re.search(r"Permission|AccessDenied|Forbidden|401|403", text):
             raise self.refusal(done, "opening it")
+        if self.bucket_is_missing():
+            # restic would make one, without versioning and without a policy.
+            raise self.refusal(done, "opening it")
         return False
 
-    def keys(self) -> int:
-        return len(json.loads(self.must("key", "list", "--json", doing="listing its keys") or "[]"))
+    def bucket_is_missing(self) -> bool:
+        return self.place.startswith("s3:") and not s3.bucket_exists(self.place, self.extra, f"{ETC}/{self.name}.ca.pem" if self.ca else "")
 
-    def opens_with(self, password: str) -> bool:
-        done = self("cat", "config", extra={"RESTIC_PASSWORD": password}, patience=30)
-        if done.returncode and "wrong password" not in done.stderr and done.returncode != 12:
-            raise self.refusal(done, "opening it with the recovery key")
-        return done.returncode == 0
+    def known_keys(self) -> dict:
+        """Numbers of the host's key and of the recovery key, as long as the passwords are those of which they were remembered."""
+        known = read_json(KEYS).get(self.name, {})
+        return known if known.get("of") == self.fingerprint else {}
+
+    def key_of(self, password: str = "") -> str:
+        """The number of the key that this password opens, or of the host's own; nothing if it opens none."""
+        done = self("key", "list", "--no-lock", "--json", extra={"RESTIC_PASSWORD": password} if password else {}, patience=30)
+        if done.returncode and password and ("wrong password" in done.stderr or done.returncode == 12):
+            return ""
+        if done.returncode:
+            raise self.refusal(done, "listing its keys")
+        return next(key["id"] for key in json.loads(done.stdout) if key["current"])
+
+    def remember_keys(self, **ids: str) -> None:
+        write_json(KEYS, {**read_json(KEYS), self.name: {"of": self.fingerprint, **ids}}, 0o600)
+
+    def remember_manifest(self, snapshot: str, manifest: dict) -> None:
+        """For lists, which would otherwise open the repository once for each snapshot. A restore reads the snapshot's own."""
+        write_json(MANIFESTS / self.name / f"{snapshot[:8]}.json", manifest, 0o600)
+
+    def listed_manifest(self, snapshot: dict) -> dict:
+        found = read_json(MANIFESTS / self.name / f"{snapshot['short_id']}.json")
+        if not found:
+            found = self.manifest(snapshot)
+            self.remember_manifest(snapshot["id"], found)
+        return found
+
+    def forget_manifests(self, there: list[dict]) -> None:
+        """Of snapshots that are gone."""
+        known = {snapshot["short_id"] for snapshot in there}
+        for path in (MANIFESTS / self.name).glob("*.json"):
+            if path.stem not in known:
+                path.unlink()
 
     def unlock(self) -> None:
         """Takes over locks whose holder is dead on this host or has not refreshed them for half an hour; never a living one."""
-        self.must("unlock", doing="taking over stale locks")
+        self.must("unlock", doing="taking over stale locks", timeout=ANYBODY_SECONDS)
 
     def snapshots(self, bot: str | None = None, ids: tuple[str, ...] = ()) -> list[dict]:
         """Oldest first; the tags `key=value` as a dictionary under `about`."""
@@ -151,7 +205,21 @@ class Repository:
             words = (complaints or [last_words(done)])[0].strip()
             raise Refused(f"Repository {self.name}: snapshot {snapshot['short_id']} cannot be restored whole: {words}")
 
+    def damage(self, part: int = 0, parts: int = 0) -> list[str]:
+        """What is wrong with the repository as a whole: the size of every pack, indexes and trees; with `parts` also all data of one part of the packs."""
+        done = self("check", "--no-lock", *([f"--read-data-subset={part}/{parts}"] if parts else []), patience=0)
+        if not done.returncode:
+            return []
+        text = f"{done.stderr or ''}\n{done.stdout or ''}"
+        if not re.search(r"contains errors|Fatal: .*(number|ciphertext|invalid|not found|EOF)", text):
+            raise self.refusal(done, "checking it")
+        found = [line.strip() for line in text.splitlines() if re.search(r"\bpacks? |error|unexpected|ciphertext|mismatch", line, re.I)]
+        return [line for line in found if not line.startswith(("Fatal", "check all packs", "load indexes", "read "))][:3] or [last_words(done)]
+
     def bytes_of(self, snapshot: dict) -> int:
+        """How much a restore of it takes; restic 0.17 and later have written it down."""
+        if (snapshot.get("summary") or {}).get("total_bytes_processed"):
+            return int(snapshot["summary"]["total_bytes_processed"])
         done = self.must("stats", "--no-lock", "--json", "--mode", "restore-size", snapshot["id"], doing="measuring a snapshot")
         return int(json.loads(done)["total_size"])
 
@@ -161,6 +229,11 @@ class Repository:
         return self.must(
             "forget", "--prune", "--tag", "botops", "--host", host, "--group-by", "host,tags", *words, doing="forgetting old snapshots",
         )  # fmt: skip
+
+
+def version() -> tuple[int, ...]:
+    found = re.search(r"restic (\d+)\.(\d+)", run(["restic", "version"], timeout=20).stdout)
+    return tuple(map(int, found.groups())) if found else (0, 0)
 
 
 def repositories(config: dict, only: str = "", **kwargs) -> list[Repository]:

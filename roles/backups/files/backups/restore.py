@@ -48,19 +48,39 @@ def choose(config: dict, bot: str, at: str = "", repository: str = "", snapshot:
     raise Refused(f"No repository holds a {what}; `botops-backup list` shows what there is.")
 
 
+def data_here(config: dict, bot: str) -> str:
+    """A directory of this bot that holds something, or nothing. A bot that is only declared elsewhere has its usual directory."""
+    known = next((entry for entry in sources.bots(config) if entry["name"] == bot), {})
+    for top in [known.get("directory") or f"/var/lib/bot-{bot}", *known.get("directories", [])]:
+        if os.path.isdir(top) and any(os.scandir(top)):
+            return top
+    return ""
+
+
 def listing(config: dict, bot: str = "") -> list[dict]:
     drill = {entry["snapshot"]: entry["time"] for entry in read_json(EVIDENCE / "drill.json").get("verified", [])}
     lines = []
     for repository in repositories(config):
-        for snapshot in repository.snapshots(bot or None):
-            manifest = repository.manifest(snapshot)
-            lines.append({
+        there = repository.snapshots(bot or None)
+        if not bot:
+            repository.forget_manifests(there)
+        for snapshot in there:
+            line = {
                 "time": iso(snapshot["when"]), "bot": snapshot["about"].get("bot", "(host)"), "host": snapshot["hostname"],
-                "repository": repository.name, "snapshot": snapshot["short_id"],
-                "bytes": sum(entry.get("bytes", 0) for entry in manifest["sources"]), "rows": sum(map(checks.rows, manifest["sources"])),
-                "release": (manifest.get("release") or {}).get("id", ""), "incomplete": bool(manifest["failed"]),
-                "verified": drill.get(snapshot["short_id"], ""),
-            })  # fmt: skip
+                "repository": repository.name, "snapshot": snapshot["short_id"], "verified": drill.get(snapshot["short_id"], ""),
+                "bytes": 0, "rows": 0, "release": "", "incomplete": False, "unreadable": "",
+            }  # fmt: skip
+            lines.append(line)
+            try:
+                manifest = repository.listed_manifest(snapshot)
+            except Refused as error:
+                # The others are there all the same, and one of them is what is looked for.
+                line["unreadable"] = str(error)
+                continue
+            line.update(
+                bytes=sum(entry.get("bytes", 0) for entry in manifest["sources"]), rows=sum(map(checks.rows, manifest["sources"])),
+                release=(manifest.get("release") or {}).get("id", ""), incomplete=bool(manifest["failed"]),
+            )  # fmt: skip
     return sorted(lines, key=lambda line: line["time"])
 
 

@@ -203,9 +203,11 @@ def save(config: dict, only: str = "", where: str = "") -> int:
             problems += [f"{found.name}: {what}: {why}" for what, why in found.failed.items()]
         for repository in repositories(config, where):
             try:
+                # Also the question whether anybody is there: a backup would ask a store that is away for a quarter of an hour.
                 repository.unlock()
                 for found in collected:
                     result = push(found, repository)
+                    repository.remember_manifest(result["snapshot"], found.manifest)
                     problems += [f"{found.name}: {path}: {why}" for path, why in result.pop("unread").items()]
                     written.append({"what": found.name, "repository": repository.name, **result})
                     amount = f"{size(result['bytes'])}, {size(result['added'])} new"
