@@ -27,12 +27,13 @@ TIMED = {"molecule lockout", "molecule pair"}
 # Scenarios that do not pass whole yet: `make molecule SCENARIO=…` runs them, a run of all prints why it does not.
 UNFINISHED = {
     "backups": "82 of its 86 tests passed in its last whole run; the causes of the other four are mended since, and its removal never ran",
+    "notify": "what made a unit's failure, a stopped timer and a lost peer fail there is mended since; no whole run with its removal has passed yet",
 }
 # About how many seconds each takes on two cores. The longest start first, so that none is left to run alone at the end.
 SECONDS = {
-    "molecule interrupted": 540, "molecule pair": 600, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 700, "molecule nginx": 360,
-    "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule bot_compose": 600, "molecule hardening_docker": 150,
-    "molecule haproxy_vip": 110, "cloud": 150, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
+    "molecule interrupted": 540, "molecule pair": 600, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 750, "molecule nginx": 360,
+    "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule bot_compose": 790, "molecule hardening_docker": 150,
+    "molecule haproxy_vip": 110, "molecule notify": 400, "cloud": 150, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
 }  # fmt: skip
 NOT_MEASURED = 300
 PYTHON = sys.executable
@@ -243,6 +244,9 @@ def main() -> int:
         go(unit(), in_order)
     if what in ("lab", "all"):
         go(lab(), in_order)
+    if what == "all" and not any(check.failed for check in ran):
+        # Its bots would trade on beside the scenarios. Of a failure, what there is to look at stays.
+        go([Check("lab removed", [PYTHON, "lab/lab.py", "down"])], in_order)
     if what in ("molecule", "all"):
         engine_and_images()
         scenarios = molecule(sys.argv[2:])

@@ -21,7 +21,7 @@ from conftest import BIN, ROOT, on, playbook, tasks_by_role
 CA = lab.STATE / "acme-root.pem"
 # DESIGN: hardening 12, any other role 10, the whole site 90 tasks.
 BUDGETS = {"hardening": 12, "docker_host": 10, "bot_app": 10, "nginx": 10}
-SITE_TASKS, SITE_SECONDS, AGAIN_SECONDS, FIRST_SECONDS = 90, 25, 60, 480
+SITE_TASKS, SITE_SECONDS, AGAIN_SECONDS, FIRST_SECONDS = 90, 12, 24, 480
 
 
 def https(path: str, name: str = lab.BOT_NAME) -> tuple[int, str]:

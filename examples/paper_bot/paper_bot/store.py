@@ -76,6 +76,7 @@ class Store:
     def _migrate(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
+            self._db.close()
             raise sqlite3.DatabaseError(f"the database has schema {version}, this release knows {len(MIGRATIONS)}")
         for number in range(version, len(MIGRATIONS)):
             self._db.executescript(f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;")

@@ -126,13 +126,30 @@ class Deployer:
     # --- deploy
 
     def deploy(self, resolved, upload):
+        before = self.current()
         try:
-            return self._deploy(resolved, upload)
-        except Refused:
+            result = self._deploy(resolved, upload)
+        except Refused as error:
+            self.host.tell("critical", "the deployment of %s failed" % self.label, self.for_the_phone(str(error)), "deploy:" + self.bot["name"])
             # What is on disk must be what runs: a bot that crashes tonight must not come back with half of this.
             if not self.host.check_mode and self.state.get("running") == self.current():
                 self.restore_config()
             raise
+        if before != self.current():
+            what = "rolled back" if self.options["rollback"] else "deployed"
+            body = "bot: %s\nwhat: release %s took the place of %s" % (self.bot["name"], self.current(), before or "none")
+            self.host.tell("info", "%s was %s" % (self.label, what), body, "deployed:%s:%s" % (self.bot["name"], self.current()))
+        return result
+
+    def for_the_phone(self, sentence):
+        lines = sentence.splitlines()
+        advice = ["journalctl -u %s -n 50" % self.unit, "cat %s/.botops/release.json" % self.paths["current"]]
+        return "\n".join(
+            ["bot: " + self.bot["name"], "what: " + " ".join(lines[:1])]
+            + (["last lines:"] + ["  " + line[:160] for line in lines[-5:]] if len(lines) > 1 else [])
+            + ["type:"] + ["  sudo " + line for line in advice]
+            + ["  ansible-playbook playbooks/deploy.yml -e bot=%s -e version=THE_LAST_GOOD_ONE" % self.bot["name"]]
+        )  # fmt: skip
 
     def _deploy(self, resolved, upload):
         resolved = resolved or self.resolve()
@@ -209,6 +226,8 @@ class Deployer:
             handle.write(line + "\n")
         syslog.openlog("botops", syslog.LOG_PID, syslog.LOG_AUTH)
         syslog.syslog(syslog.LOG_WARNING, "%s goes live: %s" % (self.label, line))
+        if reason:
+            self.host.tell("warning", "%s goes live by override" % self.label, "bot: %s\nwhat: %s" % (self.bot["name"], line), "live:" + self.bot["name"])
         self.did.append("live trading allowed" + (" by override" if reason else ""))
         self.save(live_allowed=allowed + [target])
 
@@ -328,6 +347,13 @@ class Deployer:
         return self.bot["health"]["timeout_seconds"] + 2 * self.bot["stop_seconds"] + 60
 
     def gate(self, before, target, config):
+        self.host.deploying(self.unit, 2 * self.seconds())
+        try:
+            self._gate(before, target, config)
+        finally:
+            self.host.deploying(self.unit, 0)
+
+    def _gate(self, before, target, config):
         if self.host.restart(self.unit, self.seconds()):
             self.did.append("started")
             self.keep_good(target)

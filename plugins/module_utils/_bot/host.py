@@ -15,6 +15,8 @@ import time
 from ansible_collections.botops.fleet.plugins.module_utils._bot import redaction
 from ansible_collections.botops.fleet.plugins.module_utils._bot.releases import Refused
 
+NOTIFY = "/usr/local/sbin/botops-notify"
+DEPLOYING = "/run/botops/deploying"
 SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,InvocationID,Result"
 
 
@@ -39,6 +41,22 @@ class Host:
 
     def has(self, program):
         return shutil.which(program) is not None
+
+    def tell(self, severity, subject, body, key):
+        """A message to whoever the role notify knows; without that role nobody is told, and nothing waits or fails for it."""
+        if not self.check_mode and os.access(NOTIFY, os.X_OK):
+            argv = [NOTIFY, severity, subject, "--key", key, "--body", "-"]
+            self.module.run_command(argv, data=body, handle_exceptions=True, expand_user_and_vars=False)
+
+    def deploying(self, unit, seconds):
+        """While a deployment tries this unit, the deployment tells how that went. Nothing for `seconds` is the end of it."""
+        path = "%s/%s" % (DEPLOYING, unit)
+        if not seconds:
+            if os.path.exists(path):
+                os.unlink(path)
+        elif os.access(NOTIFY, os.X_OK):
+            os.makedirs(DEPLOYING, mode=0o755, exist_ok=True)
+            self.write(path, "%d\n" % (time.time() + seconds))
 
     # --- files
 
