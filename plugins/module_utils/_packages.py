@@ -17,6 +17,14 @@ def installed(run_command, names):
 
 def missing(run_command, names):
     """Those of `names`, each a package or `package=version`, that apt has to be asked for."""
-    wanted = [(name, *name.partition("=")[::2]) for name in names]
-    found = installed(run_command, sorted({package for _name, package, _version in wanted}))
-    return [name for name, package, version in wanted if package not in found or version not in ("", found[package][0])]
+    return lacking(installed(run_command, sorted(map(package, names))), names)
+
+
+def lacking(found, names):
+    """The same from what `installed` has found."""
+    return [name for name in names if package(name) not in found or name.partition("=")[2] not in ("", found[package(name)][0])]
+
+
+def package(name):
+    """`docker.io` of `docker.io=20.10.24`."""
+    return name.partition("=")[0]

@@ -236,7 +236,7 @@ def main():
     given = module.params
     look = Look(module)
     containers, live_restore, docker_bridges = look.engine()
-    installed = _packages.installed(module.run_command, sorted({*ENGINES, *given["packages"]}))
+    installed = _packages.installed(module.run_command, sorted({*ENGINES, *given["packages"], *map(_packages.package, given["wanted"])}))
     versions = {name: installed[name][0] for name in ENGINES if name in installed}
     sentences = host.package_sentences(
         versions, given["channel"], given["version"], given["upgrade"], containers, live_restore, given["allow_restart"]
@@ -272,7 +272,7 @@ def main():
         "stale_sources": stale,
         "python_debian": importlib.util.find_spec("debian") is not None,
         "selections": {name: installed[name][1] for name in given["packages"] if name in installed},
-        "missing_packages": _packages.missing(module.run_command, given["wanted"]),
+        "missing_packages": _packages.lacking(installed, given["wanted"]),
         "containers": containers,
         "live_restore": live_restore,
         "running_config": running.known_config(module, "/etc/docker/daemon.json"),

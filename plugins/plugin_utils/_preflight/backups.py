@@ -8,6 +8,7 @@ import posixpath
 import re
 
 from ansible_collections.botops.fleet.plugins.plugin_utils._backups import kind
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._twice import twice
 
 MULTILINE = ("backups_repositories.ca", "backups_repositories.ssh.private_key", "backups_repositories.ssh.known_hosts", "backups_repositories.prune")
 NAME = re.compile(r"^[a-z][a-z0-9_-]{0,25}$")
@@ -46,10 +47,6 @@ def check(values):
         if not PATH.match(path):
             found.append("backups_host_paths[%d]: %s is not an absolute path without white space" % (index, path))
     return found
-
-
-def twice(where, names):
-    return ["%s: the name %s is used more than once; give each its own" % (where, name) for name in sorted({n for n in names if names.count(n) > 1})]
 
 
 def check_repositories(values):

@@ -8,6 +8,7 @@ import ipaddress
 import re
 
 from ansible_collections.botops.fleet.plugins.plugin_utils._haproxy import BIND, KEEPALIVED, SERVER, network, over
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._twice import twice
 
 IDENTIFIER = re.compile(r"^[A-Za-z0-9_.:-]+$")
 HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
@@ -35,8 +36,7 @@ def check(values):
     if not frontends:
         found.append("haproxy_vip_frontends is empty; a proxy that listens nowhere is of no use")
     for what, names in (("haproxy_vip_backends", backends), ("haproxy_vip_frontends", frontends)):
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            found.append("%s: the name %s is used more than once" % (what, name))
+        found += twice(what, names)
     taken = {}
     for index, frontend in enumerate(values["haproxy_vip_frontends"]):
         found += check_frontend("haproxy_vip_frontends[%d]" % index, frontend, backends, values, taken)
@@ -204,9 +204,7 @@ def check_backend(where, backend):
     balance = (backend.get("balance") or "roundrobin").split("(")[0].split(" ")[0]
     if balance not in BALANCE:
         found.append("%s.balance: %s is unknown; use %s" % (where, backend["balance"], ", ".join(BALANCE)))
-    names = [server["name"] for server in servers]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        found.append("%s.servers: the name %s is used more than once" % (where, name))
+    found += twice(where + ".servers", [server["name"] for server in servers])
     for index, server in enumerate(servers):
         here = "%s.servers[%d]" % (where, index)
         found += check_name(here, server["name"]) + check_port(here + ".port", server["port"])

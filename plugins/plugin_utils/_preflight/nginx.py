@@ -9,6 +9,7 @@ import re
 
 from ansible_collections.botops.fleet.plugins.plugin_utils import _pem
 from ansible_collections.botops.fleet.plugins.plugin_utils._nginx import LOCATION, MODIFIERS, REDIRECTS
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._twice import twice
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 SERVER_NAME = re.compile(r"^(\*\.)?%s(\.%s)*$" % (LABEL, LABEL), re.IGNORECASE)
@@ -83,16 +84,6 @@ def circles(values, names):
                     "write where the program behind it listens, such as 127.0.0.1:8080" % (number, index, server["address"])
                 )
     return found
-
-
-def twice(where, names):
-    return [
-        "%s: the name %s is used more than once; every name belongs to one entry" % (where, name)
-        for name in sorted({name for name in names if names.count(name) > 1})
-    ]
-
-
-# --- single values -----------------------------------------------------------------------------------------
 
 
 def check_network(where, text):

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._twice import twice
+
 NAME = re.compile(r"^[a-z][a-z0-9_-]{0,25}$")
 UNIT = re.compile(r"^[A-Za-z0-9:_.@-]+\.service$")
 HOST_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$")
@@ -47,9 +49,7 @@ def check(values):
     entries = values["notify_destinations"]
     if not entries:
         found.append("notify_destinations is empty; name at least one, such as [{name: phone, url: \"discord://WEBHOOK_ID/TOKEN\"}]")
-    names = [entry["name"] for entry in entries]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        found.append("notify_destinations: the name %s is used more than once; give each its own" % name)
+    found += twice("notify_destinations", [entry["name"] for entry in entries])
     for index, entry in enumerate(entries):
         found += check_destination("notify_destinations[%d]" % index, entry)
     if values["notify_host_name"] and not HOST_NAME.match(values["notify_host_name"]):

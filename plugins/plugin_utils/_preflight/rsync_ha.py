@@ -8,6 +8,8 @@ import ipaddress
 import posixpath
 import re
 
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._twice import twice
+
 NAME = re.compile(r"^[a-z][a-z0-9-]{0,25}$")
 PATH = re.compile(r"^/[^\s%\"'\\]*$")
 PATTERN = re.compile(r"^[^\s\"'\\]+$")
@@ -39,9 +41,7 @@ def check(values):
     bots = values["rsync_ha_bots"] or []
     if not bots:
         found.append("rsync_ha_bots is empty; name at least one bot, such as [{name: paper}]")
-    names = [bot["name"] for bot in bots]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        found.append("rsync_ha_bots: the name %s is used more than once" % name)
+    found += twice("rsync_ha_bots", [bot["name"] for bot in bots])
     for index, bot in enumerate(bots):
         found += check_bot("rsync_ha_bots[%d]" % index, bot)
     found += check_overlap(bots)

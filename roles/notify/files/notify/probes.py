@@ -100,7 +100,7 @@ def health(limits: dict, now: float) -> list[Answer]:
     found = []
     for name, about in bots().items():
         url = (about.get("health") or {}).get("url") or ""
-        active = common.output(["systemctl", "is-active", f"bot-{name}"]).strip()
+        active = is_active(f"bot-{name}")
         if active not in ("active", "reloading") or not url.startswith(("http://127.", "http://localhost", "http://[::1]")):
             continue
         try:
