@@ -3,9 +3,9 @@
 
     drill.py [--limit SECONDS]
 
-Needs a lab that runs, and makes one otherwise. Saves the bot, lets orders flow, removes the containers of the bot's hosts with everything in them,
-starts empty ones under the same names, types one command (playbooks/rebuild.yml), and waits until the exchange accepts a new order. Then every order
-that the exchange recorded is compared with the bot's database, field by field.
+Needs a lab that runs (`make lab`). Gives it a store and backups (drill_vars.yml), saves the bot, lets orders flow, removes the containers of the
+bot's hosts with everything in them, starts empty ones under the same names, types one command (playbooks/rebuild.yml), and waits until the exchange
+accepts a new order. Then every order that the exchange recorded is compared with the bot's database, field by field.
 
 Prints and writes build/restore-drill.json:
 
@@ -31,6 +31,7 @@ import lab
 BOT = "polymarket"
 DATABASE = f"/var/lib/bot-{BOT}/paper.db"
 LOST = ("primary", "standby")
+BACKUPS = ("-e", f"@{lab.ROOT}/lab/drill_vars.yml")
 REPORT = lab.ROOT / "build" / "restore-drill.json"
 # An operator's quarter of an hour for a rollback; a whole site has four hours.
 LIMIT = 900
@@ -127,8 +128,10 @@ def newest_seq() -> int:
 def drill(limit: float) -> dict:
     environment = control_node.ensure("requirements.txt")
     lab.step("orders flow", lab.await_orders)
+    prepared = ("lab/drill_store.yml", "site.yml", "--limit", "services,primary", *BACKUPS)
+    lab.step("a store, and backups into it", lambda: lab.ansible(environment, *prepared))
     began = newest_seq()
-    lab.step("backup", lambda: lab.ansible(environment, "playbooks/backup.yml", "-e", f"bot={BOT}", "--limit", "primary"))
+    lab.step("backup", lambda: lab.ansible(environment, "playbooks/backup.yml", "-e", f"bot={BOT}", "--limit", "primary", *BACKUPS))
     # What is traded from here on is what a loss costs.
     time.sleep(3)
     containers = [f"botops-{lab.GROUP}-{name}" for name in LOST]
@@ -136,7 +139,7 @@ def drill(limit: float) -> dict:
     lab.step(f"{' and '.join(LOST)} are gone, with all their data", lambda: lab.run("docker", "rm", "-f", "-v", *containers))
     last = newest_seq()
     lab.step("empty machines under their names", lab.start_hosts)
-    lab.step("playbooks/rebuild.yml", lambda: lab.ansible(environment, "playbooks/rebuild.yml", "--limit", ",".join(LOST)))
+    lab.step("playbooks/rebuild.yml", lambda: lab.ansible(environment, "playbooks/rebuild.yml", "--limit", ",".join(LOST), *BACKUPS))
     back_at = lab.step("an order arrives", lambda: await_new_order(last))
     return judge(recorded(), bots_own(), began, lost_at, back_at, limit)
 

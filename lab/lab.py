@@ -211,7 +211,7 @@ def table() -> str:
         ("primary", ip, "the bot `polymarket`, behind nginx"),
         ("standby", HOSTS["standby"][0], "the same release, installed and stopped"),
         ("witness", HOSTS["witness"][0], "a hardened host, the third vote of a pair"),
-        ("services", HOSTS["services"][0], f"mock exchange ({EXCHANGE}), ACME server, store for backups"),
+        ("services", HOSTS["services"][0], f"mock exchange ({EXCHANGE}), ACME server"),
     ]
     width = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = ["  " + "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip() for row in rows]

@@ -113,7 +113,7 @@ def scan(address: str, wait: float = 1.5) -> list[int]:
     return sorted(found)
 
 
-DECLARED = {"primary": [22, 80, 443], "standby": [22], "witness": [22], "services": [22, 8000, 9000, 14000]}
+DECLARED = {"primary": [22, 80, 443], "standby": [22], "witness": [22], "services": [22, 9000, 14000]}
 
 
 @pytest.mark.parametrize(("host", "declared"), DECLARED.items())

@@ -10,6 +10,7 @@ import time
 import lab
 from conftest import ROOT
 
+# From the loss to the next order, on a machine that does nothing else.
 SECONDS = 150
 
 
@@ -21,5 +22,5 @@ def test_the_bots_hosts_are_lost_and_every_row_comes_back():
     said = json.loads((ROOT / "build/restore-drill.json").read_text())
     assert said["verdict"] == "ok" and said["integrity"] == "ok"
     assert said["rows_restored"] == said["rows_expected"] > 0
-    assert said["rpo_s"] <= time.monotonic() - begun and said["rto_s"] <= 900
+    assert said["rpo_s"] <= time.monotonic() - begun and said["rto_s"] <= SECONDS
     lab.await_orders()
