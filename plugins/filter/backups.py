@@ -25,4 +25,4 @@ def plan(values, host, etc="/etc/botops/backups"):
 
 class FilterModule:
     def filters(self):
-        return {"backups_plan": plan, "backups_prune": _backups.prune, "backups_program": _backups.program_files, "drill_line": _backups.drill_line}
+        return {"backups_plan": plan, "backups_prune": _backups.prune, "drill_line": _backups.drill_line}

@@ -11,4 +11,4 @@ __all__ = ["FilterModule"]
 
 class FilterModule:
     def filters(self):
-        return {"notify_plan": _notify.plan, "notify_program": _notify.program}
+        return {"notify_plan": _notify.plan}

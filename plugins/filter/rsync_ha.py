@@ -9,4 +9,4 @@ from ansible_collections.botops.fleet.plugins.plugin_utils import _rsync_ha
 
 class FilterModule:
     def filters(self):
-        return {f"rsync_ha_{name}": getattr(_rsync_ha, name) for name in ("bots", "modules", "directories", "resources")}
+        return {f"rsync_ha_{name}": getattr(_rsync_ha, name) for name in ("bots", "directories", "resources")}

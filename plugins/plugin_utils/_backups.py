@@ -186,11 +186,3 @@ def drill_line(result):
     return "%-6s %s from %s: snapshot %s of %s, %s, %s s%s" % (
         result["verdict"], result["bot"], result["repository"], result["snapshot"], result["taken"], rows, result["rto_seconds"], words and ": " + words,
     )  # fmt: skip
-
-
-def program_files(names, texts):
-    """The program's modules, as file_set wants them; their braces are no templates."""
-    top = "/usr/local/lib/botops/backups"
-    return [
-        {"path": "%s/%s.py" % (top, name), "mode": "0644", "content": text.rstrip("\n") + "\n"} for name, text in zip(names, texts)
-    ]

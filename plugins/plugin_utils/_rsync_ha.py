@@ -24,11 +24,6 @@ def bots(entries):
     ]
 
 
-def modules(names, texts):
-    """The files of the program on the host."""
-    return [{"path": f"/usr/local/lib/botops/rsync_ha/{name}.py", "mode": "0644", "content": text + "\n"} for name, text in zip(names, texts)]
-
-
 def directories(described, state, sftp_user, rsync_user):
     """Where the peer's data arrives: replicas over SFTP, files and their records over rsync, each under its own account."""
     return [
