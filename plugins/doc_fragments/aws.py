@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    DOCUMENTATION = r"""
+# What a module that only reads needs, too.
+CONNECTION = r"""
 options:
   region:
     description:
@@ -53,6 +52,13 @@ options:
     description: Check the API's certificate.
     type: bool
     default: true
+"""
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = (
+        CONNECTION
+        + r"""
   state:
     description:
       - V(present) creates what is missing and corrects what differs.
@@ -90,6 +96,30 @@ notes:
 author:
   - botops.fleet contributors (@botops)
 """
+    )
+
+    INFO = (
+        CONNECTION
+        + r"""
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  idempotent:
+    support: full
+    description: Changes nothing.
+requirements:
+  - the collection amazon.aws, version 10 or later
+  - boto3 >= 1.34
+notes:
+  - Runs on the control node; use C(delegate_to=localhost) or a play for C(localhost).
+author:
+  - botops.fleet contributors (@botops)
+"""
+    )
 
     TAGS = r"""
 options:

@@ -150,7 +150,7 @@ def test_over_budget_nothing_is_created(fleet):
         assert "The plan costs 41.55 dollars a month, and fleet_monthly_budget is 40" in said
         assert fleet.writes() == []
     del fleet.declared["fleet_prices"]["db-s-1vcpu-1gb"]
-    assert "the API tells no price of db-s-1vcpu-1gb" in fleet.run("plan", fails=True)
+    assert "no price is known of db-s-1vcpu-1gb" in fleet.run("plan", fails=True)
 
 
 @pytest.mark.parametrize(
