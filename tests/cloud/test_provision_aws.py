@@ -1,11 +1,9 @@
 """From a declaration to a fleet at moto's AWS: nothing twice, drift corrected, the price seen first, everything removed again."""
 
-import contextlib
 import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from emulators.aws.server import CANONICAL, Server  # noqa: E402 - beside the tests
+from emulators.processes import kill_all  # noqa: E402
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6SyCVcaAvR2yA3kvHLrY2Q8bDkMqZ8y0H1hQm2D1mF operator"
 SECRET = "canary-secret-key-3141"
@@ -93,20 +92,17 @@ def fleet(tmp_path_factory):
         yield Fleet(cloud, tmp_path_factory.mktemp("fleet"))
 
 
-def killed_after(fleet, writes):
-    """Run the playbook and kill it, with all that it started, as soon as it has sent so many writes."""
-    fleet.cloud.log.clear()
-    run = subprocess.Popen(
-        fleet.argv("ansible-playbook", str(ROOT / "playbooks/provision.yml")), env=fleet.environment(), cwd=fleet.directory,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    while run.poll() is None and len(fleet.writes()) < writes:
-        time.sleep(0.01)
-    died = run.poll() is None
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    return died
+def killed_after(fleet, name):
+    """Run the playbook and kill it, with all that it started, between its first request of that name and the next that writes."""
+    with fleet.cloud.holding_after(name) as stopped:
+        run = subprocess.Popen(
+            fleet.argv("ansible-playbook", str(ROOT / "playbooks/provision.yml")), env=fleet.environment(), cwd=fleet.directory,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while not stopped.wait(0.05):
+            assert run.poll() is None, f"the run was over before {name}: {fleet.writes()}"
+        kill_all(run.pid)
+        run.wait()
 
 
 def inventoried(cloud):
@@ -154,10 +150,10 @@ def test_the_plan_and_what_is_refused_write_nothing(fleet):
 
 
 def test_killed_again_and_again_nothing_is_made_twice(fleet):
-    # Between the network's parts, and between a bucket and its tags: wherever it dies, the next run goes on.
-    for writes in (4, 12):
-        assert killed_after(fleet, writes), "the run was over before it could be killed"
-        print(f"  killed after {fleet.writes()}")
+    # A gateway that is attached to nothing, a bucket without a tag, an address on no host: what a run leaves that dies in the worst places.
+    for name in ("CreateInternetGateway", f"PUT /{BUCKET}", "AllocateAddress"):
+        killed_after(fleet, name)
+        print(f"  killed after {', '.join(fleet.writes())}")
     fleet.run("provision")
     assert inventoried(fleet.cloud) == ALL
     found = fleet.hosts()
@@ -204,9 +200,13 @@ def test_drift_is_seen_and_corrected(fleet):
     ec2 = fleet.cloud.client("ec2")
     engine = ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": ["engine"]}])["Reservations"][0]["Instances"][0]["InstanceId"]
     ec2.create_tags(Resources=[engine], Tags=[{"Key": "role", "Value": "web"}])
+    iam = fleet.cloud.client("iam")
+    everything = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+    foreign = iam.create_policy(PolicyName="everything", PolicyDocument=everything)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="prod", PolicyArn=foreign)
     planned = fleet.run("plan")
-    for line in ("security group prod (inbound rules)", "alarm prod web cpu (threshold)", "policy prod cloudwatch (not declared)",
-                 f"bucket {BUCKET} (versioning)", "instance engine (tags)"):  # fmt: skip
+    for line in ("role prod (attached policies)", "security group prod (inbound rules)", "alarm prod web cpu (threshold)",
+                 "policy prod cloudwatch (not declared)", f"bucket {BUCKET} (versioning)", "instance engine (tags)"):  # fmt: skip
         assert f"change   {line}" in planned
     assert fleet.writes() == []
     fleet.run("provision")

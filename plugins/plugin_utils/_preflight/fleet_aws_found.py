@@ -46,7 +46,7 @@ def _taken(aws, plan, found):
     if plan["bucket"] and bucket:
         name = plan["bucket"]["name"]
         if bucket["foreign"]:
-            said.append(f"bucket.name: {name} is taken by another account; choose another name.")
+            said.append(f"bucket.name: {name} is taken by another account, or this key may not look at it; choose another name.")
         elif bucket["region"] != aws["region"]:
             said.append(f"bucket.name: {name} is in {bucket['region']}, not in {aws['region']}; choose another name.")
         elif bucket["tags"].get(key) != value and (bucket["tags"] or not bucket["empty"]):

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # Copyright (c) botops.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Bring aws_prices.json beside this file up to date from the vendor's Price List API.

@@ -5,6 +5,7 @@ Nothing of moto is changed. Its images are those of `IMAGES`: moto knows none of
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -100,6 +101,7 @@ class Server:
     def __init__(self):
         self.log = []
         self.needed = {}
+        self.stop_after, self.stopped, self._dead = None, threading.Event(), threading.Event()
         self._lock = threading.Lock()
 
     def __enter__(self):
@@ -120,6 +122,13 @@ class Server:
             environ["wsgi.input"] = io.BytesIO(body)
             if not environ["PATH_INFO"].startswith("/moto-api/"):
                 name = operation(environ, body)
+                with self._lock:
+                    stop = is_write(name) and self.stop_after in self.log
+                if stop:
+                    self.stopped.set()
+                    self._dead.wait(60)
+                    start_response("503 Service Unavailable", [])
+                    return []
                 with self._lock:
                     self.log.append(name)
                     self.needed.setdefault(signed_by(environ)[0], set()).update(actions(environ, name))
@@ -145,6 +154,19 @@ class Server:
         """An account with nothing in it but what the vendor makes: default networks."""
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/reset", method="POST"), timeout=30).read()
         self.log.clear()
+
+    @contextlib.contextmanager
+    def holding_after(self, name):
+        """No writing request is answered after the first one of that name: who asks stands still between the two, until the block ends."""
+        self.log.clear()
+        self.stop_after = name
+        self.stopped.clear()
+        self._dead.clear()
+        try:
+            yield self.stopped
+        finally:
+            self._dead.set()
+            self.stop_after = None
 
     def writes(self):
         return [name for name in list(self.log) if is_write(name)]
