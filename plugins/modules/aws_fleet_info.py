@@ -52,6 +52,7 @@ options:
     type: str
     default: ""
 extends_documentation_fragment:
+  - botops.fleet.aws
   - botops.fleet.aws.info
 """
 
