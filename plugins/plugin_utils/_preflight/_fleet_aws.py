@@ -8,7 +8,7 @@ import difflib
 import ipaddress
 import re
 
-from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts, owner_tag
+from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws import owner
 
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$")
@@ -23,7 +23,7 @@ MOST_HOSTS = 200
 OURS = ("Name", "role", "bot", "env")
 
 
-def check_aws(aws: dict, values: dict) -> list[str]:
+def check_aws(aws: dict) -> list[str]:
     """Sentences about the declaration by itself, without the variable's name in front."""
     if not aws.get("region"):
         given = [key for key in ("hosts", "security_group", "bucket", "alarms", "ip_range", "rights") if aws.get(key)]
@@ -31,10 +31,13 @@ def check_aws(aws: dict, values: dict) -> list[str]:
     found = []
     for part in (_region, _hosts, _network, _rules, _storage, _alarms):
         found += part(aws)
-    key, _value = owner(owner_tag({"owner_tag": values["fleet_owner_tag"], "name": values["fleet_name"]}))
-    if key in OURS:
-        return [*found, f"owner tag: {key} is a tag that says something else of a host; write fleet_owner_tag with another key."]
     return found
+
+
+def check_owner_tag(tag: str) -> list[str]:
+    """AWS has a key only once: the owner tag cannot be one of those that say something else of a host."""
+    key, _value = owner(tag)
+    return [f"fleet_owner_tag: at AWS the key {key} says something else of a host; write another, such as fleet:prod."] if key in OURS else []
 
 
 def _region(aws):

@@ -66,7 +66,7 @@ def test_a_sensible_declaration_is_accepted():
         (host(tags={"aws:x": "x"}), "hosts[0].tags: aws:x is written by AWS"),
         (aws(hosts=[{"name": "a", "count": 2, "instance_type": "t3.micro"}, {"name": "a-1", "instance_type": "t3.micro"}]), "hosts: two are called a-1"),
         (without("security_group"), "security_group: is missing, so nobody could reach the hosts"),
-        ({**GOOD, "fleet_owner_tag": "role:x"}, "fleet_aws.owner tag: role is a tag that says something else of a host"),
+        ({**GOOD, "fleet_owner_tag": "role:x"}, "fleet_owner_tag: at AWS the key role says something else of a host; write another"),
         (aws(ip_range="10.0.0.0/33"), "ip_range: '10.0.0.0/33' is no network"),
         (aws(ip_range="8.8.8.0/24"), "ip_range: 8.8.8.0/24 is not a private network"),
         (aws(public_key="id.pub"), "public_key: is no Ed25519 or RSA key"),
