@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import time
 
-from pair import Pair, docker
+from pair import Pair, docker, until
 
 
 def node_kill(pair: Pair, who: str) -> None:
@@ -25,11 +26,11 @@ def bot_hang(pair: Pair, who: str) -> None:
     pair.run(who, f"kill -STOP $(systemctl show -p MainPID --value bot-{pair.bot})")
 
 
-def cut(pair: Pair, who: str, addresses: list[str]):
+def cut(pair: Pair, who: str, addresses: list[str], chains=(("INPUT", "-s"), ("OUTPUT", "-d"))):
     """No packet from `who` to these addresses or back; anything else, the exchange above all, it still reaches."""
 
     def rules(flag: str) -> None:
-        lines = [f"iptables -w {flag} {chain} {way} {address} -j DROP" for address in addresses for chain, way in (("INPUT", "-s"), ("OUTPUT", "-d"))]
+        lines = [f"iptables -w {flag} {chain} {way} {address} -j DROP" for address in addresses for chain, way in chains]
         # A host that was fenced meanwhile has booted without the rules.
         pair.run(who, "; ".join(lines), check=flag == "-I")
 
@@ -47,6 +48,64 @@ def partition(pair: Pair, who: str):
     return cut(pair, who, [pair.members[pair.other(who)]])
 
 
+def partition_oneway(pair: Pair, who: str):
+    """The host that trades hears the other one, which does not hear it; both hear the witness."""
+    return cut(pair, who, [pair.members[pair.other(who)]], chains=(("OUTPUT", "-d"),))
+
+
+def slow_network(pair: Pair, who: str):
+    """Everything that the host sends comes late and some of it never, as on a line that is overloaded."""
+    device = pair.run(who, "ip -o route get 192.0.2.1 | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p'").strip()
+    pair.run(who, f"tc qdisc add dev {device} root netem delay 80ms 40ms loss 2%")
+    return functools.partial(pair.run, who, f"tc qdisc del dev {device} root", check=False)
+
+
+def planned(pair: Pair, who: str):
+    pair.run(who, f"crm_resource --move --resource {pair.bot} --node {pair.other(who)}")
+    return functools.partial(pair.run, who, f"crm_resource --clear --resource {pair.bot}")
+
+
+def reboot_both(pair: Pair, who: str) -> None:
+    """Power is lost for the rack, and comes back."""
+    members = [pair.container(name) for name in pair.members]
+    docker("kill", *members)
+    time.sleep(3)
+    docker("start", *members)
+
+
+def kill_during_promotion(pair: Pair, who: str) -> None:
+    """Power is lost, and the promotion that follows is killed in the middle: a second fault within seconds of the first."""
+    # Waits inside, or it would come too late.
+    script = "timeout 40 sh -c 'until pkill -9 -f \"^/usr/bin/python3 .*botops-rsync-ha promote\"; do sleep 0.02; done'"
+    docker("exec", "--detach", pair.container(pair.other(who)), "sh", "-c", script)
+    time.sleep(0.3)
+    node_kill(pair, who)
+
+
+# The log starts over again and again, some of the times between two of Litestream's looks.
+RESTARTS = """
+import sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=5)
+end = time.time() + 3
+while time.time() < end:
+    c.execute('pragma wal_checkpoint(restart)').fetchone()
+    time.sleep(0.07)
+"""
+
+
+def wal_restart_kill(pair: Pair, who: str) -> None:
+    """Power is lost while the write-ahead log starts over all the time."""
+    docker("exec", "--user", f"bot-{pair.bot}", pair.container(who), "python3", "-c", RESTARTS, pair.database)
+    node_kill(pair, who)
+
+
+def crash_after_kill(pair: Pair, who: str) -> None:
+    """Power is lost, and the survivor's bot dies as soon as it trades."""
+    node_kill(pair, who)
+    until(lambda: pair.active() == pair.other(who), 30, "the other host trades")
+    bot_crash(pair, pair.other(who))
+
+
 def witness_loss(pair: Pair, who: str):
     docker("kill", pair.container(pair.witness[0]))
     return functools.partial(docker, "start", pair.container(pair.witness[0]))
@@ -56,14 +115,21 @@ def standby_kill(pair: Pair, who: str) -> None:
     docker("kill", pair.container(pair.other(who)))
 
 
-# name: (the fault, seconds that are looked at, seconds without an order at most, whether the other host trades afterwards).
+# name: (the fault, seconds that are looked at, seconds without an order at most, whether the other host trades afterwards: None where either may).
 FAULTS = {
     "node-kill": (node_kill, 10, 6, True),
     "node-pause": (node_pause, 12, 7, True),
     "bot-crash": (bot_crash, 6, 2, False),
     "bot-hang": (bot_hang, 14, 10, False),
+    "planned": (planned, 6, 2, True),
     "isolate": (isolate, 15, None, True),
     "partition": (partition, 15, 1, False),
+    "partition-oneway": (partition_oneway, 15, 1, False),
     "witness-loss": (witness_loss, 8, 1, False),
     "standby-kill": (standby_kill, 8, 1, False),
+    "slow-network": (slow_network, 15, 1, False),
+    "kill-during-promotion": (kill_during_promotion, 15, None, True),
+    "wal-restart-kill": (wal_restart_kill, 14, None, True),
+    "crash-after-kill": (crash_after_kill, 15, None, True),
+    "reboot-both": (reboot_both, 30, None, None),
 }

@@ -74,6 +74,15 @@ class Exchange:
         return max((host.get("last_seq") or 0 for host in stats["hosts"].values()), default=0), stats["refused"]
 
 
+def longest_gap(orders: list[dict], fault_ns: int, ended_ns: int) -> tuple[int, int, int]:
+    """How long no order was accepted, and from when to when, in ns.
+
+    Between the last order before the fault, or any later one, and the one after it; an outage that lasts until the end counts up to it.
+    """
+    stamps = [each["monotonic_ns"] for each in orders] + [ended_ns]
+    return max(((after - before, before, after) for before, after in zip(stamps, stamps[1:]) if after > fault_ns), default=(0, 0, 0))
+
+
 def judge(orders: list[dict], refused: list[dict], fault_ns: int, ended_ns: int) -> dict:
     """What the record says of one fault: `orders` and `refused` since shortly before it, in the exchange's order.
 
@@ -81,9 +90,7 @@ def judge(orders: list[dict], refused: list[dict], fault_ns: int, ended_ns: int)
     the new host sent what the exchange had already.
     """
     attempts = sorted(orders + refused, key=lambda each: each["monotonic_ns"])
-    # Between the last order before the fault, or any later one, and the one after it; an outage that lasts until the end counts up to it.
-    stamps = [each["monotonic_ns"] for each in orders] + [ended_ns]
-    gap, from_ns, to_ns = max(((after - before, before, after) for before, after in zip(stamps, stamps[1:]) if after > fault_ns), default=(0, 0, 0))
+    gap, from_ns, to_ns = longest_gap(orders, fault_ns, ended_ns)
     hosts, double = [], 0
     for index, each in enumerate(attempts):
         if not hosts or each["host"] != hosts[-1]:
@@ -112,6 +119,8 @@ class Pair:
     def __init__(self, group: str, members: dict[str, str], witness: tuple[str, str], exchange: str, bot: str, database: str, address: str = "") -> None:
         self.group, self.members, self.witness, self.bot = group, members, witness, bot
         self.exchange, self.database, self.address = Exchange(exchange), database, address
+        # Of the last fault, for a picture: orders, refused, fault_ns, ended_ns.
+        self.record: dict = {}
 
     def container(self, name: str) -> str:
         return f"botops-{self.group}-{name}"
@@ -204,6 +213,7 @@ class Pair:
                 break
         ended_ns = time.monotonic_ns()
         orders, refused = self.exchange.orders(before), self.exchange.refused(refusal)
+        self.record = {"orders": orders, "refused": refused, "fault_ns": fault_ns, "ended_ns": ended_ns}
         found = {"active": who, **judge(orders, refused, fault_ns, ended_ns)}
         if repair:
             repair()

@@ -4,7 +4,7 @@
 run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab] ...
 
 Each check writes its output to build/test/<name>.log; of a failed one the last lines are shown. Checks that need the
-machine for themselves (the lab, whose times are asserted) run alone, the others two at a time.
+machine for themselves (the lab and a few scenarios, whose times are asserted) run alone, the others two at a time.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -22,8 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
-# Scenarios that assert times in seconds: nothing runs beside them.
-TIMED = {"molecule lockout", "molecule pair"}
+# Scenarios that assert times of a second or two: nothing runs beside them.
+TIMED = {"molecule bot_compose", "molecule lockout", "molecule pair"}
 # Scenarios that do not pass whole yet: `make molecule SCENARIO=…` runs them, a run of all prints why it does not.
 UNFINISHED = {
     "backups": "82 of its 86 tests passed in its last whole run; the causes of the other four are mended since, and its removal never ran",
@@ -32,13 +33,17 @@ UNFINISHED = {
 # About how many seconds each takes on two cores. The longest start first, so that none is left to run alone at the end.
 SECONDS = {
     "molecule interrupted": 540, "molecule pair": 600, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 750, "molecule nginx": 360,
-    "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule bot_compose": 790, "molecule hardening_docker": 150,
+    "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule bot_compose": 400, "molecule hardening_docker": 150,
     "molecule haproxy_vip": 110, "molecule notify": 400, "cloud": 150, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
 }  # fmt: skip
 NOT_MEASURED = 300
 PYTHON = sys.executable
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-TAIL = 60
+# Of a failed check: its last lines, and before them those that say what failed, wherever they stand.
+TAIL = 40
+REASONS = 25
+REASON = re.compile(r"^\W*(?:E {2,}\S|tests/\S+(?:::|:\d+: )|(?:FAILED|ERROR) |fatal: |\[ERROR\])")
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclasses.dataclass
@@ -97,8 +102,14 @@ class Check:
             for reason in self.skipped:
                 print(f"       skipped  {reason}", flush=True)
             if self.failed:
-                lines = self.log().read_text(errors="replace").splitlines()
-                print("\n".join(f"     | {line}" for line in lines[-TAIL:]), flush=True)
+                lines = ESCAPES.sub("", self.log().read_text(errors="replace")).splitlines()
+                shown = [*reasons(lines[:-TAIL]), *lines[-TAIL:]]
+                print("\n".join(f"     | {line}" for line in shown), flush=True)
+
+
+def reasons(lines: list[str]) -> list[str]:
+    """The lines that say what failed; the last of them, when there are many."""
+    return [line for line in lines if REASON.search(line)][-REASONS:]
 
 
 TELL = threading.Lock()

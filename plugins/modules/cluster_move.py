@@ -14,18 +14,23 @@ options:
   kind:
     description:
       - V(move) moves O(group) to this member. V(confirm) tells the cluster that O(lost) is off, on the operator's word. V(wait) only waits.
+      - V(stop) stops O(held) wherever it runs, and it stays stopped. V(start) moves O(group) here and lets O(held) run again.
     type: str
-    choices: [move, confirm, wait]
+    choices: [move, confirm, wait, stop, start]
     required: true
   group:
     description: The resource or group that is moved; what is colocated with it follows.
     type: str
     required: true
   resources:
-    description: Resources that have to be started on this member at the end.
+    description: Resources that have to be started on this member at the end; after a V(stop), nowhere.
     type: list
     elements: str
     required: true
+  held:
+    description: The resource or group that is stopped, or started again.
+    type: str
+    default: ""
   lost:
     description: Member that is off.
     type: str
@@ -86,16 +91,16 @@ class Move:
         code, out, err = self.module.run_command(["crm_mon", "--one-shot", "--output-as=xml"])
         return status.parse(out) if code == 0 and "<summary" in out else None
 
-    def started(self, seen):
+    def reached(self, seen):
         on = {resource["id"]: resource["on"] for resource in seen["resources"] if not resource["failed"]}
-        return all(on.get(name) == [self.here] for name in self.p["resources"])
+        return all(on.get(name) == ([] if self.p["kind"] == "stop" else [self.here]) for name in self.p["resources"])
 
     def wait(self):
         began = time.monotonic()
         seen = None
         while time.monotonic() - began < self.p["seconds"]:
             seen = self.cluster() or seen
-            if seen and self.started(seen):
+            if seen and self.reached(seen):
                 return round(time.monotonic() - began, 1)
             time.sleep(0.2)
         return self.module.fail_json(msg=self.why(seen), seconds=round(time.monotonic() - began, 1))
@@ -105,12 +110,16 @@ class Move:
             return "Pacemaker stopped answering on %s. Look at `journalctl -u pacemaker`." % self.here
         where = ["%s %s" % (each["id"], "on " + ", ".join(each["on"]) if each["on"] else "is not started")
                  for each in seen["resources"] if each["id"] in self.p["resources"]]
+        wanted = "Not stopped" if self.p["kind"] == "stop" else "Not on " + self.here
         failed = ["%s failed on %s%s" % (each["resource"], each["node"], each["why"] and ": " + each["why"]) for each in seen["failures"]]
-        return "Not on %s after %d s: %s. %s" % (
-            self.here, self.p["seconds"], ", ".join(where), "; ".join(failed) or "Look at `crm_mon -1 -fr` and at `journalctl -u pacemaker`.")
+        return "%s after %d s: %s. %s" % (
+            wanted, self.p["seconds"], ", ".join(where), "; ".join(failed) or "Look at `crm_mon -1 -fr` and at `journalctl -u pacemaker`.")
 
     def clear(self):
         self.module.run_command(["crm_resource", "--clear", "--resource", self.p["group"]])
+
+    def role(self, what):
+        return ["crm_resource", "--resource", self.p["held"], "--meta", what, "target-role"]
 
     def run(self):
         if self.p["cleanup"]:
@@ -118,11 +127,15 @@ class Move:
             self.command("crm_resource", "--cleanup")
         if self.p["kind"] == "confirm":
             self.command("stonith_admin", "--confirm", self.p["lost"])
-        if self.p["kind"] != "move":
+        if self.p["kind"] == "stop":
+            self.command(*self.role("--set-parameter"), "--parameter-value", "Stopped")
+        if self.p["kind"] not in ("move", "start"):
             return self.wait()
         try:
             # The lifetime is for the case that not even the clearing is reached: a constraint that stays would keep everything here for good.
             self.command("crm_resource", "--move", "--resource", self.p["group"], "--node", self.here, "--lifetime", "PT10M")
+            if self.p["kind"] == "start":
+                self.command(*self.role("--delete-parameter"))
             return self.wait()
         finally:
             self.clear()
@@ -131,13 +144,15 @@ class Move:
 def main():
     module = AnsibleModule(
         argument_spec={
-            "kind": {"type": "str", "choices": ["move", "confirm", "wait"], "required": True},
+            "kind": {"type": "str", "choices": ["move", "confirm", "wait", "stop", "start"], "required": True},
             "group": {"type": "str", "required": True},
             "resources": {"type": "list", "elements": "str", "required": True},
+            "held": {"type": "str", "default": ""},
             "lost": {"type": "str", "default": ""},
             "cleanup": {"type": "bool", "default": False},
             "seconds": {"type": "int", "default": 120},
         },
+        required_if=[("kind", "stop", ["held"]), ("kind", "start", ["held"])],
         supports_check_mode=True,
     )
     if module.check_mode:

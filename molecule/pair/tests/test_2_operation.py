@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 
@@ -66,6 +67,35 @@ def test_failback_goes_to_the_first_member(pair, operator):
         operator.play("playbooks/failover.yml", "-e", "accept_lag_seconds=60")
     printed, found = watched(pair, operator, "playbooks/failback.yml", "-e", "accept_lag_seconds=60")
     assert f"paper trades on {first}" in printed and found["hosts"][-1] == first and found["missing"] == 0
+
+
+def test_back_to_a_moment_and_the_exchange_tells_what_was_traded_since(pair, operator):
+    active = pair.settle()
+    other = pair.other(active)
+    moment = pair.run(active, "date -u +%Y-%m-%dT%H:%M:%SZ").strip()
+    time.sleep(5)
+    done = operator.play("playbooks/rewind.yml", "-e", "bot=paper", "-e", f"at={moment}", "-e", "plan=true")
+    assert "s before the moment" in said(done) and not any(operator.changed(done.stdout).values()) and pair.active() == active
+    printed, found = watched(pair, operator, "playbooks/rewind.yml", "-e", "bot=paper", "-e", f"at={moment}", "-e", "start=true")
+    assert f"this host has the newest data now, {other_era(pair, other)}" in printed
+    assert found["hosts"] == [active, other] and found["double_active_ms"] == 0
+    # It sent again what it had forgotten, and the exchange had it already.
+    assert found["duplicates_refused"] > 0 and found["duplicate_orders_accepted"] == 0 and found["missing"] == 0 and found["integrity"] == "ok"
+    assert found["gap_s"] <= 20
+    assert pair.run(other, "cibadmin --query | grep -c target-role || true").strip() == "0"
+    lab_pair.until(lambda: pair.run(active, f"ls {pair.database}.diverged-*.json", check=False), 90, "what was written since is kept aside and listed")
+    pair.run(active, f"rm {pair.database}.diverged-*")
+
+
+def other_era(pair, name: str) -> str:
+    return json.loads(pair.run(name, "botops-rsync-ha status paper --json"))[0]["own_era"]
+
+
+def test_a_moment_that_nobody_has_is_refused(pair, operator):
+    active = pair.settle()
+    done = operator.play("playbooks/rewind.yml", "-e", "bot=paper", "-e", "at=2020-01-01T00:00Z", check=False)
+    assert done.returncode != 0 and "nothing of 2020-01-01T00:00:00.000Z arrived here" in said(done)
+    assert pair.active() == active
 
 
 def test_a_release_that_differs_is_refused(pair, operator):

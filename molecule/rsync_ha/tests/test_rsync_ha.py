@@ -122,6 +122,15 @@ def test_the_keys_serve_one_purpose(pair):
     assert pair.a.out("stat -c '%a %U' /etc/botops/rsync_ha/id_ed25519") == "600 root"
 
 
+# What a bad release does.
+NONSENSE = """
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], timeout=10)
+c.execute("update orders set host = 'nonsense' where id % 2 = 0")
+c.commit()
+"""
+
+
 def restorable(host):
     return (host.status()["restorable"] or {}).get("databases", {}).get("trades.db", {})
 
@@ -315,3 +324,32 @@ def test_the_rsync_daemon_is_the_peer_s_alone(pair):
     assert pair.b.out("stat -c '%a %U' /etc/botops/rsync_ha/rsyncd.secrets") == "600 root"
     listening = pair.b.out("ss -Hltn 'sport = :873'")
     assert f"{pair.b.address}:873" in listening and "0.0.0.0:873" not in listening
+
+
+def test_back_to_the_moment_before_a_program_wrote_nonsense(pair):
+    """On the standby, out of the replica's history, with nothing lost: what the other host wrote since is kept there."""
+    earlier = set(pair.a.status()["diverged"])
+    pair.a.promote()
+    replicates(pair.a)
+    wait_for(lambda: pair.a.status()["replication"]["databases"]["trades.db"]["lag_seconds"] < 0.7, 60, "a small lag")
+    at = float(pair.a.out("date +%s.%N"))
+    moment = pair.a.out(f"date -u -d @{at} +%Y-%m-%dT%H:%M:%S.%6NZ")
+    time.sleep(2)
+    pair.a.run('runuser -u bot-paper -- python3 -c "$1" /var/lib/bot-paper/trades.db', NONSENSE)
+    replicates(pair.a)
+    assert "s before the moment" in pair.b.out(f"botops-rsync-ha rewind paper --at {moment} --plan")
+    refused = pair.b.run(f"botops-rsync-ha rewind paper --at {moment}", check=False)
+    assert refused.returncode == 1 and "stop paper there first" in refused.stderr
+    pair.a.demote()
+    begun = time.monotonic()
+    pair.b.run(f"botops-rsync-ha rewind paper --at {moment}")
+    took = time.monotonic() - begun
+    newest = pair.b.select("select max(at) from orders")[0][0]
+    print(f"\n{pair.release}: back {at - newest:.2f} s before the moment, in {took:.2f} s")
+    assert 0 <= at - newest < 2 and pair.b.select("pragma integrity_check") == [["ok"]]
+    assert pair.b.select("select count(*) from orders where host = 'nonsense'") == [[0]]
+    pair.b.promote()
+    wait_for(lambda: pair.b.select("select max(at) from orders")[0][0] > at + 2, 30, "orders on the survivor")
+    (kept,) = wait_for(lambda: set(pair.a.status()["diverged"]) - earlier, 90, "what A wrote since, kept aside")
+    assert pair.a.select("select count(*) from orders where host = 'nonsense'", kept)[0][0] > 0
+    pair.b.demote()

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+from xml.etree import ElementTree
 
 import pytest
 
@@ -9,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "lab"))
 
 import chaos  # noqa: E402
 import pair  # noqa: E402
+import timeline  # noqa: E402
 
 
 def order(at, host, number=None):
@@ -59,6 +61,11 @@ FOUND = {"active": "a", "hosts": ["a", "b"], "double_active_ms": 0.0, "duplicate
     ("node-kill", {"hosts": ["a", "b", "a"]}, "orders came from a → b → a"),
     ("node-kill", {"double_active_ms": 12.5}, "two hosts traded for 12.5 ms"),
     ("node-kill", {"duplicate_orders_accepted": 1}, "1 orders were accepted twice"),
+    ("planned", {}, None),
+    ("planned", {"missing": 1}, "1 orders that the exchange accepted are not in the database"),
+    ("reboot-both", {}, None),
+    ("reboot-both", {"hosts": ["a"]}, None),
+    ("reboot-both", {"hosts": ["b"]}, "orders came from b and not from a or a → b"),
     ("node-kill", {"integrity": "malformed"}, "the database is damaged"),
 ])
 def test_what_a_run_must_not_show(name, change, said):
@@ -70,3 +77,12 @@ def test_a_limit_is_held_by_nineteen_of_twenty():
     assert chaos.p([1.0] * 19 + [9.0], 0.95) == 1.0 and chaos.p([1.0] * 18 + [9.0] * 2, 0.95) == 9.0 and chaos.p([3.0], 0.95) == 3.0
     runs = [{"fault": "bot-crash", "gap_s": gap} for gap in [0.5] * 18 + [2.5] * 2]
     assert chaos.late(runs) == ["bot-crash: p95 is 2.50 s, and 2 s is the limit"] and chaos.late(runs[:18]) == []
+
+
+def test_a_fault_as_a_picture():
+    record = {"orders": [order(0.9, "a"), order(4.9, "b")], "refused": [order(4.5, "b", 1)], "fault_ns": 10**9, "ended_ns": 6 * 10**9}
+    drawn = ElementTree.fromstring(timeline.draw("node-kill of a: <lost>", record, ["a", "b"]))
+    words = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"node-kill of a: <lost>", "4.00 s without an order", "fault", "a", "b", "0 s"} <= set(words)
+    marks = {each[0].text: each.get("d").count("M") for each in drawn.iter("{http://www.w3.org/2000/svg}path") if len(each)}
+    assert marks == {"a: orders accepted": 1, "b: orders accepted": 1, "b: orders refused": 1}

@@ -13,7 +13,7 @@ import pytest
 FILES = pathlib.Path(__file__).resolve().parents[3] / "roles" / "rsync_ha" / "files"
 sys.path.insert(0, str(FILES))
 
-from rsync_ha import common, databases, litestream, promote, replicate, report, standby  # noqa: E402
+from rsync_ha import common, databases, litestream, plain_files, promote, replicate, report, rewind, standby  # noqa: E402
 from rsync_ha.common import Era, Refused  # noqa: E402
 
 
@@ -431,3 +431,96 @@ def test_the_reader_of_a_status_may_leave(bot):
     with subprocess.Popen([sys.executable, "-c", code, "status"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+# --- back to a moment
+
+
+@pytest.fixture
+def past(bot, monkeypatch):
+    """An era of the peer that began at 1000, with one transaction a second up to 1009; restoring one makes a database of as many rows."""
+    era = Era.parse("000004-1000-standby")
+    record(bot, era.id, databases={"trades.db": {"mode": 0o600}})
+    level = bot.replicas / era.id / "0001" / "trades.db" / "ltx" / "0"
+    level.mkdir(parents=True)
+    for second in range(10):
+        txid = second + 1
+        (level / f"{txid:016x}-{txid:016x}.ltx").write_bytes(rewind.HEAD.pack(b"LTX1", 0, 4096, 1, txid, txid, (1000 + second) * 1000) + bytes(60))
+
+    def restore(segment, target, check, txid):
+        make(target, rows=txid)
+        return txid
+
+    monkeypatch.setattr(litestream, "restore", restore)
+    monkeypatch.setattr(plain_files, "put_in_place", lambda bot, aside: [])
+    monkeypatch.setattr(plain_files, "send_records", lambda bot, timeout: None)
+    return era
+
+
+def moment(second):
+    return rewind.iso(second)
+
+
+def test_the_newest_state_not_later_than_a_moment_becomes_the_newest_of_the_pair(bot, past, capsys):
+    make(bot.directory / "trades.db", rows=50)
+    result = rewind.rewind("paper", moment(1004.5))
+    assert result["databases"] == {"trades.db": {"position": [1, 5], "written": 1004.0, "rows": {"orders": 5}}}
+    assert databases.count_rows(str(bot.directory / "trades.db")) == {"orders": 5}
+    assert (bot.directory / "trades.db").stat().st_mode & 0o777 == 0o600
+    era = common.own_era(bot)
+    assert era.number == 5 and common.read_json(bot.state_file)["parent"] == {"id": past.id, "databases": {"trades.db": [1, 5]}}
+    assert common.read_json(bot.records / f"{era.id}.json")["databases"] == {"trades.db": {"mode": 0o600}}, "so the peer waits for it"
+    kept = result["kept"]["trades.db"]["path"]
+    assert databases.count_rows(kept) == {"orders": 50}, "nothing is lost"
+    assert "trades.db as of 1970-01-01T00:16:44.000Z, 0.5 s before the moment: 5 orders" in capsys.readouterr().out
+    assert promote.promote("paper")["action"] == "kept local data", "the next promotion goes on with it"
+
+
+def test_a_plan_changes_nothing(bot, past):
+    make(bot.directory / "trades.db", rows=50)
+    assert rewind.rewind("paper", moment(1002), plan=True)["databases"]["trades.db"]["rows"] == {"orders": 3}
+    assert sorted(path.name for path in bot.directory.iterdir()) == ["trades.db"] and common.own_era(bot) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "sentence"),
+    [
+        ("yesterday", "at: 'yesterday' is no time; write it like 2026-01-31T02:00:30Z."),
+        ("2999-01-01T00:00Z", "at: 2999-01-01T00:00Z is yet to come."),
+        ("1970-01-01T00:10Z", r"at: nothing of 1970-01-01T00:10:00.000Z arrived here; the oldest is of 1970-01-01T00:16:40.000Z."),
+    ],
+)
+def test_moments_that_cannot_be_gone_back_to(bot, past, at, sentence):
+    with pytest.raises(Refused) as refused:
+        rewind.rewind("paper", at)
+    assert str(refused.value) == sentence and not list(bot.directory.iterdir())
+
+
+def test_what_this_host_wrote_lies_on_the_other_one(bot, past):
+    common.write_json(bot.records / "000005-1005-primary.json", {})
+    with pytest.raises(Refused, match="primary itself wrote at 1970-01-01T00:16:46.000Z, and what it wrote went to standby: go back there"):
+        rewind.rewind("paper", moment(1006))
+    assert rewind.rewind("paper", moment(1003), plan=True)["from_era"] == past.id
+
+
+def test_a_state_that_was_dropped_already(bot, past):
+    for path in list(bot.replicas.glob("*/*/trades.db/ltx/0/*"))[:]:
+        if int(path.stem.partition("-")[0], 16) < 4:
+            path.unlink()
+    with pytest.raises(Refused, match=r"at: trades\.db of 1970-01-01T00:16:41\.000Z is not here any more; what is older than 24 h goes"):
+        rewind.rewind("paper", moment(1001))
+
+
+def test_an_active_host_is_not_taken_back(bot, past):
+    bot.marker.write_text("x")
+    with pytest.raises(Refused, match="paper is active here: stop it first"):
+        rewind.rewind("paper", moment(1003))
+
+
+def test_a_peer_that_writes_on_is_stopped_first(bot, past):
+    common.write_json(bot.incoming / "records" / "heartbeat", {"at": time.time(), "era": past.id})
+    with pytest.raises(Refused, match="standby was active 0 s ago: stop paper there first"):
+        rewind.rewind("paper", moment(1003))
+    assert rewind.rewind("paper", moment(1003), plan=True)["action"] == "would rewind"
+    record(bot, past.id, databases={"trades.db": {}}, handover={"trades.db": {"position": [1, 10], "rows": None}})
+    assert rewind.rewind("paper", moment(1003))["action"] == "rewound"

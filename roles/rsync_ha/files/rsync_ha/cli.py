@@ -3,6 +3,7 @@
 botops-rsync-ha status [BOT] [--json]      who is active, how far behind the other host is, what was kept aside
 botops-rsync-ha promote BOT [--force]      make this host the active one (botops-promote@BOT.service does it)
 botops-rsync-ha promote BOT --accept ERA   the same, from an older era that is complete here
+botops-rsync-ha rewind BOT --at TIME       back to a moment, on the standby, out of what arrived here (--plan: only say to what)
 botops-rsync-ha handover BOT               send the rest and end being active; the bot must have stopped
 botops-rsync-ha eras BOT                   what arrived here
 botops-rsync-ha offsite                    copy what arrived here to object storage (a timer does it)
@@ -18,7 +19,7 @@ import json
 import os
 import sys
 
-from . import offsite, promote, replicate, report, standby
+from . import offsite, promote, replicate, report, rewind, standby
 from .common import GaveWay, Refused, fail, load_bot, load_config, read_json, received_eras, say
 
 
@@ -66,10 +67,12 @@ def housekeeping(names: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="botops-rsync-ha", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["status", "promote", "handover", "eras", "settle", "watch", "offsite", "run"])
+    parser.add_argument("command", choices=["status", "promote", "rewind", "handover", "eras", "settle", "watch", "offsite", "run"])
     parser.add_argument("bot", nargs="?", default="")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--accept", default="", metavar="ERA")
+    parser.add_argument("--at", default="", metavar="TIME", help="such as 2026-01-31T02:00:30Z")
+    parser.add_argument("--plan", action="store_true", help="change nothing")
     parser.add_argument("--force", action="store_true", help="the other host is known to be off")
     args = parser.parse_args()
     try:
@@ -85,6 +88,10 @@ def main() -> None:
             parser.error(f"{args.command} needs the name of a bot")
         if args.command == "promote":
             result = promote.promote(args.bot, args.accept, args.force)
+        elif args.command == "rewind":
+            if not args.at:
+                parser.error("rewind needs --at TIME")
+            result = rewind.rewind(args.bot, args.at, args.plan)
         elif args.command == "handover":
             result = promote.handover(args.bot)
         elif args.command == "eras":

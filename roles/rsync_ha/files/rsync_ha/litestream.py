@@ -241,10 +241,11 @@ def replicated(bot: Bot, era: Era) -> dict[str, list[Segment]]:
     return found
 
 
-def restore(segment: Segment, target: pathlib.Path, check: str) -> int:
-    """Restore the newest state that arrived and check it; return its transaction id."""
+def restore(segment: Segment, target: pathlib.Path, check: str, txid: int | None = None) -> int:
+    """Restore the newest state that arrived, or the one that a transaction left, and check it; return its transaction id."""
     replica = segment.bot.replicas / segment.era.id / f"{segment.number:04d}" / segment.relative
-    argv = [LITESTREAM, "restore", "-o", str(target), "-json", "-integrity-check", check, f"file://{replica}"]
+    until = [] if txid is None else ["-txid", f"{txid:016x}"]
+    argv = [LITESTREAM, "restore", "-o", str(target), "-json", "-integrity-check", check, *until, f"file://{replica}"]
     done = run(argv, timeout=3600)
     if done.returncode:
         raise Refused(f"{replica} cannot be restored: {last_words(done)}")

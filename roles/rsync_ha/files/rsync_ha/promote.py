@@ -87,24 +87,15 @@ def take_over(bot: Bot, own: Era | None, newest: Era) -> dict:
         refuse_if_open(bot.directory / relative)
     work = bot.directory / f".rsync_ha-{now}"
     work.mkdir(mode=0o700)
-    restored, kept = {}, {}
+    restored = {}
     try:
         for relative, segments in replicas.items():
             candidate = work / relative
             candidate.parent.mkdir(parents=True, exist_ok=True)
             restored[relative] = list(litestream.restore_newest(segments, candidate, bot.config["integrity_check"]))
         check_handover(bot, newest, record.get("handover") or {}, restored, work)
-        label = aside_label(bot, own)
-        for relative in restored:
-            final = bot.directory / relative
-            make_parents(bot, final.parent)
-            verdict = label(relative)
-            moved = set_aside(final, f"{verdict}-{now}")
-            (work / relative).rename(final)
-            shutil.chown(final, bot.user, bot.account().pw_gid)
-            final.chmod(record.get("databases", {}).get(relative, {}).get("mode", 0o640))
-            if moved:
-                kept[relative] = {"path": str(moved), "verdict": verdict}
+        modes = {relative: entry.get("mode") for relative, entry in record.get("databases", {}).items()}
+        kept = put_databases_in_place(bot, work, list(restored), aside_label(bot, own), now, modes)
     finally:
         # Candidates only: what was exchanged has left this directory.
         shutil.rmtree(work, ignore_errors=True)
@@ -117,6 +108,22 @@ def take_over(bot: Bot, own: Era | None, newest: Era) -> dict:
         "action": f"took over from {newest.host}", "era": era.id, "from_era": newest.id, "databases": restored, "kept": kept,
         "files_replaced": replaced, "handover": bool(record.get("handover")),
     }  # fmt: skip
+
+
+def put_databases_in_place(bot: Bot, work: pathlib.Path, names: list[str], label, now: str, modes: dict[str, int | None]) -> dict[str, dict]:
+    """Exchange what is here for what was restored in `work`; return what was kept aside of each, and as what."""
+    kept = {}
+    for relative in names:
+        final = bot.directory / relative
+        make_parents(bot, final.parent)
+        verdict = label(relative)
+        moved = set_aside(final, f"{verdict}-{now}")
+        (work / relative).rename(final)
+        shutil.chown(final, bot.user, bot.account().pw_gid)
+        final.chmod(modes.get(relative) or 0o640)
+        if moved:
+            kept[relative] = {"path": str(moved), "verdict": verdict}
+    return kept
 
 
 def make_parents(bot: Bot, directory: pathlib.Path) -> None:

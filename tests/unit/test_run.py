@@ -1,0 +1,41 @@
+"""What the runner shows of a failed check."""
+
+import importlib.util
+import pathlib
+import sys
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def run():
+    spec = importlib.util.spec_from_file_location("run", pathlib.Path(__file__).resolve().parents[1] / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["run"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["run"]
+
+
+WRAPPED = """\
+  │ >       assert p95(gaps) <= 2.0
+  │ E       assert 2.389153644 <= 2.0
+  │ E        +  where 2.389153644 = p95([1.619081157, 2.389153644])
+  │ tests/test_seeds.py:129: AssertionError
+  │ FAILED
+  │   tests/test_seeds.py::test_data_outlives_a_deployment
+fatal: [host1]: FAILED! => {}
+  │ tests/test_seeds.py ......
+""".splitlines()
+
+
+def test_the_lines_that_say_why_are_found_in_a_verifiers_frame(run):
+    assert run.reasons(WRAPPED) == [*WRAPPED[1:4], *WRAPPED[5:7]]
+
+
+def test_there_are_never_more_than_can_be_read(run):
+    assert len(run.reasons(WRAPPED * 50)) == run.REASONS
+
+
+def test_colours_do_not_hide_them(run):
+    assert run.ESCAPES.sub("", "\x1b[31mERROR   \x1b[0m no tests") == "ERROR    no tests"
