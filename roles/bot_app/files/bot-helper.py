@@ -50,7 +50,8 @@ def by_url(config, health, since):
             if answer.status != 200:
                 return Unwell("status %s" % answer.status)
             # A start is judged by its answer alone: its first order may take its time.
-            return order_age(answer.read(65536), health["order_age_seconds"], config.get("started", 0)) if health.get("order_age_seconds") and not since else None
+            most = 0 if since else health.get("order_age_seconds")
+            return order_age(answer.read(65536), most, config.get("started", 0)) if most else None
     except urllib.error.HTTPError as error:
         return Unwell("status %s: %s" % (error.code, error.read(200).decode(errors="replace").strip()))
 
