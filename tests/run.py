@@ -247,11 +247,11 @@ def main() -> int:
         ran.extend(checks)
         how(checks)
 
-    if what == "check":
+    if what in ("check", "all"):
         go([*unit(), *lint()], at_once)
-    if what in ("lint", "all"):
+    if what == "lint":
         go(lint(), at_once)
-    if what in ("unit", "all"):
+    if what == "unit":
         go(unit(), in_order)
     if what in ("lab", "all"):
         go(lab(), in_order)

@@ -165,6 +165,30 @@ def test_a_port_decides(config):
     assert "refused" in asked(config, tcp=address)
 
 
+@pytest.mark.parametrize(("text", "said"), [
+    ('{"last_order": %d}' % (time.time() - 5), None),
+    ('{"last_order": %d}' % (time.time() - 500), "no order for 5"),
+    ('{"last_order": null}', None),
+    ('{"status": "ok"}', "no last_order"),
+    ("fine", "no last_order"),
+    ("[]", "no last_order"),
+])
+def test_a_bot_that_answers_and_does_not_trade_is_unwell(text, said):
+    why = helper.order_age(text, 60, 0)
+    assert why is None if said is None else isinstance(why, helper.Unwell) and said in why
+
+
+def test_a_quiet_market_is_counted_from_the_start():
+    old = '{"last_order": %d}' % (time.time() - 5000)
+    assert helper.order_age(old, 60, time.time() - 10) is None
+    assert "no order for 9" in helper.order_age(old, 60, time.time() - 90.5)
+
+
+def test_the_age_of_orders_is_asked_of_a_running_bot_and_not_of_a_start(config, endpoint):
+    config["health"]["order_age_seconds"] = 60
+    assert "no last_order" in helper.probe(config) and helper.probe(config, since=time.time()) is None
+
+
 def test_the_age_of_a_file_decides(config, tmp_path):
     path = tmp_path / "beat"
     file_age = {"path": str(path), "seconds": 5}
