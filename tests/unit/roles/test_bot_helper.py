@@ -165,17 +165,16 @@ def test_a_port_decides(config):
     assert "refused" in asked(config, tcp=address)
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ('{"last_order": %d}' % (time.time() - 5), None),
-    ('{"last_order": %d}' % (time.time() - 500), "no order for 5"),
-    ('{"last_order": null}', None),
-    ('{"status": "ok"}', "no last_order"),
-    ("fine", "no last_order"),
-    ("[]", "no last_order"),
-])
-def test_a_bot_that_answers_and_does_not_trade_is_unwell(text, said):
-    why = helper.order_age(text, 60, 0)
+@pytest.mark.parametrize(("age", "said"), [(5, None), (500, "no order for 50")])
+def test_a_bot_that_answers_and_does_not_trade_is_unwell(age, said):
+    why = helper.order_age('{"last_order": %r}' % (time.time() - age), 60, 0)
     assert why is None if said is None else isinstance(why, helper.Unwell) and said in why
+
+
+@pytest.mark.parametrize("text", ['{"status": "ok"}', "fine", "[]"])
+def test_an_answer_that_does_not_say_when_it_traded_is_no_answer(text):
+    assert "no last_order" in helper.order_age(text, 60, 0)
+    assert helper.order_age('{"last_order": null}', 60, 0) is None, "it has not traded yet"
 
 
 def test_a_quiet_market_is_counted_from_the_start():
