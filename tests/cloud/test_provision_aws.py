@@ -94,15 +94,17 @@ def fleet(tmp_path_factory):
 
 def killed_after(fleet, name):
     """Run the playbook and kill it, with all that it started, between its first request of that name and the next that writes."""
-    with fleet.cloud.holding_after(name) as stopped:
+    with fleet.cloud.holding_after(name) as stopped, (fleet.directory / "killed.log").open("w") as log:
         run = subprocess.Popen(
-            fleet.argv("ansible-playbook", str(ROOT / "playbooks/provision.yml")), env=fleet.environment(), cwd=fleet.directory,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            fleet.argv("ansible-playbook", str(ROOT / "playbooks/provision.yml"), "-vvv"), env=fleet.environment(), cwd=fleet.directory,
+            stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         while not stopped.wait(0.05):
             assert run.poll() is None, f"the run was over before {name}: {fleet.writes()}"
         kill_all(run.pid)
         run.wait()
+    said = (fleet.directory / "killed.log").read_text()
+    assert "EXEC" in said and SECRET not in said and "PRIVATE KEY" not in said, "a secret was shown at -vvv"
 
 
 def inventoried(cloud):
@@ -152,6 +154,11 @@ def test_the_plan_and_what_is_refused_write_nothing(fleet):
 def test_killed_again_and_again_nothing_is_made_twice(fleet):
     # A gateway that is attached to nothing, a bucket without a tag, an address on no host: what a run leaves that dies in the worst places.
     for name in ("CreateInternetGateway", f"PUT /{BUCKET}", "AllocateAddress"):
+        if name == "AllocateAddress":
+            # And the account's quota is reached: what was made stays, and the sentence is the vendor's.
+            fleet.cloud.refused["RunInstances"] = ("VcpuLimitExceeded", "You have requested more vCPU capacity than your limit of 1 allows.")
+            assert "engine was not made: " in (said := fleet.run("provision", fails=True)) and "more vCPU capacity than your limit of 1" in said
+            fleet.cloud.refused.clear()
         killed_after(fleet, name)
         print(f"  killed after {', '.join(fleet.writes())}")
     fleet.run("provision")

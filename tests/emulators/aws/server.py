@@ -101,6 +101,8 @@ class Server:
     def __init__(self):
         self.log = []
         self.needed = {}
+        #: {operation of EC2: (code, message)} of what is refused
+        self.refused = {}
         self.stop_after, self.stopped, self._dead = None, threading.Event(), threading.Event()
         self._lock = threading.Lock()
 
@@ -131,7 +133,12 @@ class Server:
                     return []
                 with self._lock:
                     self.log.append(name)
+                    refusal = self.refused.get(name)
                     self.needed.setdefault(signed_by(environ)[0], set()).update(actions(environ, name))
+                if refusal:
+                    start_response("400 Bad Request", [("Content-Type", "text/xml")])
+                    code, message = refusal
+                    return [f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>".encode()]
             return application(environ, start_response)
 
         self._server = make_server("127.0.0.1", 0, logged, threaded=True)
