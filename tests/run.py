@@ -34,7 +34,7 @@ LEFT_OUT = {
 SECONDS = {
     "molecule interrupted": 540, "molecule pair": 600, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 750, "molecule nginx": 360,
     "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule bot_compose": 400, "molecule hardening_docker": 150,
-    "molecule haproxy_vip": 110, "molecule notify": 400, "cloud": 150, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
+    "molecule haproxy_vip": 110, "molecule notify": 400, "cloud": 300, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
 }  # fmt: skip
 NOT_MEASURED = 300
 PYTHON = sys.executable

@@ -411,4 +411,5 @@ def costs(plan, table, prices):
         ]
     if plan["alarms"]:
         lines.append({"what": "alarms", "size": f"{len(plan['alarms'])} x alarm", "monthly": price("alarm", len(plan["alarms"]))})
-    return [{**line, "dated": table["date"]} for line in lines]
+    dated = table["date"] + ("" if table.get("checked") else " (set down by hand and not compared with AWS: refresh them, docs/clouds.md)")
+    return [{**line, "dated": dated} for line in lines]

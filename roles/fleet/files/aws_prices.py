@@ -63,7 +63,7 @@ def refreshed(table: dict, client, regions: list[str], types: list[str], today: 
         else:
             about["gp3"] = volume
         found[region] = about
-    return {**table, "date": today, "regions": found}, said
+    return {**table, "date": today, "checked": not any(line.endswith("it stays as it was") for line in said), "regions": found}, said
 
 
 def main() -> None:

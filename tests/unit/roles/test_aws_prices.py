@@ -57,7 +57,7 @@ def test_the_table_is_refreshed_and_what_is_not_sold_is_told(prices):
         ("sa-east-1", "c7i.large"): [product("0.2")],
     })  # fmt: skip
     after, said = prices.refreshed(before, client, ["sa-east-1"], ["c7i.large"], "2026-11-28")
-    assert after["date"] == "2026-11-28" and after["hours"] == 730
+    assert after["date"] == "2026-11-28" and after["hours"] == 730 and after["checked"] is False, "one was not found"
     assert after["regions"]["us-east-1"] == {"alarm": 0.1, "detailed_monitoring": 2.1, "gp3": 0.09, "public_ipv4": 0.005, "types": {"t3.small": 0.03}}
     assert after["regions"]["sa-east-1"] == {"alarm": 0.1, "detailed_monitoring": 2.1, "public_ipv4": 0.005, "types": {"t3.small": 0.05, "c7i.large": 0.2}}
     assert said == ["no price of gp3 in sa-east-1: it stays as it was", "c5.large is not sold in us-east-1", "c7i.large is not sold in us-east-1"]
