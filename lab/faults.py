@@ -54,10 +54,12 @@ def partition_oneway(pair: Pair, who: str):
 
 
 def slow_network(pair: Pair, who: str):
-    """Everything that the host sends comes late and some of it never, as on a line that is overloaded."""
+    """What the host sends goes through a narrow line, in whose queue it waits, and one packet of thirty is lost."""
     device = pair.run(who, "ip -o route get 192.0.2.1 | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p'").strip()
-    pair.run(who, f"tc qdisc add dev {device} root netem delay 80ms 40ms loss 2%")
-    return functools.partial(pair.run, who, f"tc qdisc del dev {device} root", check=False)
+    # netem would do both; not every kernel that runs containers has it.
+    lossy = "OUTPUT -m statistic --mode random --probability 0.033 -j DROP"
+    pair.run(who, f"tc qdisc add dev {device} root tbf rate 500kbit burst 16kb latency 400ms && iptables -w -I {lossy}")
+    return functools.partial(pair.run, who, f"tc qdisc del dev {device} root; iptables -w -D {lossy}", check=False)
 
 
 def planned(pair: Pair, who: str):
@@ -73,13 +75,15 @@ def reboot_both(pair: Pair, who: str) -> None:
     docker("start", *members)
 
 
-def kill_during_promotion(pair: Pair, who: str) -> None:
+def kill_during_promotion(pair: Pair, who: str):
     """Power is lost, and the promotion that follows is killed in the middle: a second fault within seconds of the first."""
+    other, proof = pair.other(who), "/run/promotion-was-killed"
     # Waits inside, or it would come too late.
-    script = "timeout 40 sh -c 'until pkill -9 -f \"^/usr/bin/python3 .*botops-rsync-ha promote\"; do sleep 0.02; done'"
-    docker("exec", "--detach", pair.container(pair.other(who)), "sh", "-c", script)
+    hunt = 'until pkill -9 -f "^/usr/bin/python3 .*botops-rsync-ha promote"; do sleep 0.02; done; touch ' + proof
+    docker("exec", "--detach", pair.container(other), "timeout", "40", "sh", "-c", hunt)
     time.sleep(0.3)
     node_kill(pair, who)
+    return functools.partial(pair.run, other, f"rm {proof}")
 
 
 # The log starts over again and again, some of the times between two of Litestream's looks.
@@ -127,7 +131,7 @@ FAULTS = {
     "partition-oneway": (partition_oneway, 15, 1, False),
     "witness-loss": (witness_loss, 8, 1, False),
     "standby-kill": (standby_kill, 8, 1, False),
-    "slow-network": (slow_network, 15, 1, False),
+    "slow-network": (slow_network, 15, 3, False),
     "kill-during-promotion": (kill_during_promotion, 15, None, True),
     "wal-restart-kill": (wal_restart_kill, 14, None, True),
     "crash-after-kill": (crash_after_kill, 15, None, True),

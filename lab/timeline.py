@@ -28,6 +28,8 @@ def draw(title: str, record: dict, hosts: list[str]) -> str:
     bottom = TOP + LANE * len(hosts)
     shapes = [
         text(12, 22, title),
+        text(WIDTH - 150, 22, "orders accepted,", "end", COLOURS["accepted"]),
+        text(WIDTH - 20, 22, "sent again and refused", "end", COLOURS["refused"]),
         f'<rect x="{x(gap_from):.1f}" y="{TOP - 6}" width="{max(x(gap_to) - x(gap_from), 1):.1f}" height="{bottom - TOP + 6}" fill="#fee2e2"/>',
         text((x(gap_from) + x(gap_to)) / 2, TOP - 10, f"{gap / 1e9:.2f} s without an order", "middle", COLOURS["gap"]),
         f'<path d="M{x(fault):.1f} {TOP - 6}V{bottom + 6}" stroke="{COLOURS["gap"]}" stroke-width="2"/>',

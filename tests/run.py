@@ -25,16 +25,16 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
 # Scenarios that assert times of a second or two: nothing runs beside them.
 TIMED = {"molecule bot_compose", "molecule lockout", "molecule pair"}
-# Scenarios that do not pass whole yet: `make molecule SCENARIO=…` runs them, a run of all prints why it does not.
-UNFINISHED = {
-    "backups": "82 of its 86 tests passed in its last whole run; the causes of the other four are mended since, and its removal never ran",
+# Scenarios that a run of all leaves out, and why; `make molecule SCENARIO=…` runs them, and the workflow runs each.
+LEFT_OUT = {
+    "backups": "all of it passes, and the hour of a whole run has no room for its ten minutes; make drill, in the lab's tests, restores for real",
     "notify": "what made a unit's failure, a stopped timer and a lost peer fail there is mended since; no whole run with its removal has passed yet",
 }
 # About how many seconds each takes on two cores. The longest start first, so that none is left to run alone at the end.
 SECONDS = {
     "molecule interrupted": 540, "molecule pair": 600, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 750, "molecule nginx": 360,
     "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule bot_compose": 400, "molecule hardening_docker": 150,
-    "molecule haproxy_vip": 110, "molecule notify": 400, "cloud": 150, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
+    "molecule haproxy_vip": 110, "molecule notify": 400, "cloud": 300, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
 }  # fmt: skip
 NOT_MEASURED = 300
 PYTHON = sys.executable
@@ -192,10 +192,10 @@ def molecule(scenarios: list[str]) -> list[Check]:
     for name in scenarios:
         if name not in known:
             sys.exit(f"There is no scenario {name!r}: use one of {', '.join(known)}.")
-    for name, reason in UNFINISHED.items():
+    for name, reason in LEFT_OUT.items():
         if not scenarios:
             print(f"     skipped  molecule {name}: {reason}", flush=True)
-    chosen = scenarios or [name for name in known if name not in UNFINISHED]
+    chosen = scenarios or [name for name in known if name not in LEFT_OUT]
     return [Check(f"molecule {name}", ["molecule", "test", "-s", name]) for name in chosen]
 
 
@@ -247,11 +247,11 @@ def main() -> int:
         ran.extend(checks)
         how(checks)
 
-    if what == "check":
+    if what in ("check", "all"):
         go([*unit(), *lint()], at_once)
-    if what in ("lint", "all"):
+    if what == "lint":
         go(lint(), at_once)
-    if what in ("unit", "all"):
+    if what == "unit":
         go(unit(), in_order)
     if what in ("lab", "all"):
         go(lab(), in_order)

@@ -53,6 +53,17 @@ options:
     description: Check the API's certificate.
     type: bool
     default: true
+requirements:
+  - the collection amazon.aws, version 10 or later
+  - boto3 >= 1.34
+notes:
+  - Runs on the control node; use C(delegate_to=localhost) or a play for C(localhost).
+author:
+  - botops.fleet contributors (@botops)
+"""
+
+    STATE = r"""
+options:
   state:
     description:
       - V(present) creates what is missing and corrects what differs.
@@ -80,15 +91,22 @@ attributes:
   idempotent:
     support: full
     description: A second run finds nothing to do and writes nothing.
-requirements:
-  - the collection amazon.aws, version 10 or later
-  - boto3 >= 1.34
 notes:
-  - Runs on the control node; use C(delegate_to=localhost) or a play for C(localhost).
   - What creates something is sent once; after a lost answer the thing is looked for by its name before anything else is sent. When
     looking gets no answer either, the task fails and says what may exist.
-author:
-  - botops.fleet contributors (@botops)
+"""
+
+    INFO = r"""
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  idempotent:
+    support: full
+    description: Changes nothing.
 """
 
     TAGS = r"""

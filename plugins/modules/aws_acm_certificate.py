@@ -44,6 +44,7 @@ options:
     type: str
 extends_documentation_fragment:
   - botops.fleet.aws
+  - botops.fleet.aws.state
   - botops.fleet.aws.tags
 """
 

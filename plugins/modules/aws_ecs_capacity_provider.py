@@ -46,6 +46,7 @@ options:
     type: bool
 extends_documentation_fragment:
   - botops.fleet.aws
+  - botops.fleet.aws.state
   - botops.fleet.aws.tags
 """
 

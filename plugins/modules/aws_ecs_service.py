@@ -122,6 +122,7 @@ options:
     choices: [SERVICE, TASK_DEFINITION]
 extends_documentation_fragment:
   - botops.fleet.aws
+  - botops.fleet.aws.state
   - botops.fleet.aws.tags
 """
 

@@ -151,6 +151,7 @@ options:
     default: true
 extends_documentation_fragment:
   - botops.fleet.aws
+  - botops.fleet.aws.state
 """
 
 EXAMPLES = r"""

@@ -52,6 +52,7 @@ options:
     elements: str
 extends_documentation_fragment:
   - botops.fleet.aws
+  - botops.fleet.aws.state
   - botops.fleet.aws.tags
 """
 

@@ -54,7 +54,7 @@ options:
     description: Name or UUID of the VPC network. The region's default network when left out.
     type: str
   user_data:
-    description: Cloud-init data, up to 64 KiB. Used at creation only. Anyone on the droplet can read it, so put no secret into it.
+    description: Cloud-init data, up to 64 KiB. Used at creation only. It is never shown; but anyone on the droplet can read it, so put no secret into it.
     type: str
   tags:
     description: Tags of the droplet. Left alone when left out.
@@ -201,7 +201,7 @@ def main():
             image={"type": "str"},
             ssh_keys={"type": "list", "elements": "str", "no_log": False},
             vpc={"type": "str"},
-            user_data={"type": "str"},
+            user_data={"type": "str", "no_log": True},
             tags={"type": "list", "elements": "str"},
             purge_tags={"type": "bool", "default": True},
             backups={"type": "bool"},

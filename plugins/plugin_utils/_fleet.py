@@ -185,7 +185,7 @@ def over_budget(lines, budget):
     unknown = [line["size"].rpartition(" ")[2] for line in lines if line["monthly"] is None]
     if unknown:
         return (
-            f"fleet_monthly_budget is {budget:g}, but the API tells no price of {', '.join(sorted(set(unknown)))}: "
+            f"fleet_monthly_budget is {budget:g}, but no price is known of {', '.join(sorted(set(unknown)))}: "
             "write what the vendor asks for a month into fleet_prices, or set fleet_monthly_budget: 0."
         )
     if total(lines) > budget:
@@ -208,10 +208,18 @@ def changes(results):
     return found
 
 
-def table(found, lines):
-    """What an operator reads before anything happens."""
-    rows = [f"  {entry['action']:8} {entry['name']}" for entry in found] or ["  nothing to change"]
+def _row(entry):
+    why = f" ({', '.join(entry['why'])})" if entry.get("why") else ""
+    return f"  {entry['action']:8} {entry.get('title') or entry['name']}{why}"
+
+
+def table(found, lines, notes=()):
+    """What an operator reads before anything happens. `notes` are what no run corrects."""
+    rows = [_row(entry) for entry in found] or ["  nothing to change"]
+    rows += [f"  look at  {note}" for note in notes]
     money = [f"  {'?' if line['monthly'] is None else format(line['monthly'], '.2f'):>9}  {line['what']} ({line['size']})" for line in lines]
     unknown = sum(line["monthly"] is None for line in lines)
-    more = f", and {unknown} of which the API tells no price (fleet_prices)" if unknown else ""
-    return [*rows, "", "dollars a month, without traffic:", *money, f"  {total(lines):9.2f}  altogether{more}"]
+    more = f", and {unknown} of which no price is known (fleet_prices)" if unknown else ""
+    dates = sorted({line["dated"] for line in lines if line.get("dated")})
+    dated = f", AWS by the list prices of {', '.join(dates)}" if dates else ""
+    return [*rows, "", f"dollars a month, without traffic and stored objects{dated}:", *money, f"  {total(lines):9.2f}  altogether{more}"]

@@ -20,6 +20,7 @@ def status(trader: Trader) -> tuple[int, dict]:
         "release": config.release,
         "version": __version__,
         "heartbeat_age_seconds": round(trader.age(), 3),
+        "last_order": trader.last_order,
         "exchange": {None: "unknown", True: "ok", False: "unreachable"}[trader.reachable],
         "halted": trader.halt_reason,
     }

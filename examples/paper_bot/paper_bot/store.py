@@ -149,6 +149,11 @@ class Store:
             rows = self._db.execute("SELECT market, size, last_price FROM positions").fetchall()
         return cash, {row["market"]: (Decimal(row["size"]), Decimal(row["last_price"])) for row in rows}
 
+    def last_order(self) -> float | None:
+        """When the exchange last accepted one, in seconds since 1970."""
+        with self._lock:
+            return self._db.execute("SELECT max(answered_at) FROM orders WHERE state = 'accepted'").fetchone()[0]
+
     def counts(self) -> dict[str, int]:
         with self._lock:
             rows = self._db.execute("SELECT state, count(*) FROM orders GROUP BY state").fetchall()

@@ -26,6 +26,7 @@ class Trader:
         self.reachable: bool | None = None
         self.halt_reason: str | None = None
         self.retries = 0
+        self.last_order = store.last_order()
         self._tick = store.next_tick()
 
     def age(self) -> float:
@@ -114,6 +115,7 @@ class Trader:
     def _record(self, order: Order, status: int, answer: dict) -> None:
         if status == 201:
             self.store.mark(order, "accepted", answer.get("seq"), order)
+            self.last_order = time.time()
             log.debug("%s accepted as %s", order.client_order_id, answer.get("seq"))
         elif status == 409:
             # Sent before, by this database's earlier self or by another copy. What the exchange holds is what counts.

@@ -46,7 +46,7 @@ HEALTH_URL = "http://127.0.0.1:8080/health"
 # A bot that does not answer is replaced within 20 s: 3 until the next probe, three of 3, 1 of pause, and its own start.
 HEALTH = {
     "url": "", "tcp": "", "command": [], "file_age": {}, "timeout_seconds": 60, "interval_seconds": 3, "failures": 3, "probe_seconds": 3,
-    "unwell_seconds": 60,
+    "unwell_seconds": 60, "order_age_seconds": 0,
 }  # fmt: skip
 COMMANDS = ("build_command", "migrate_command", "backup_command")
 HEALTH_KINDS = ("url", "tcp", "command", "file_age")

@@ -307,6 +307,10 @@ def _health(bot, _values):
     for key in ("timeout_seconds", "interval_seconds", "failures", "probe_seconds", "unwell_seconds"):
         if health[key] < 1:
             yield "health.%s is %s: give 1 or more." % (key, health[key])
+    if health["order_age_seconds"] < 0:
+        yield "health.order_age_seconds is %s: give how old the last order may become, or 0." % health["order_age_seconds"]
+    elif health["order_age_seconds"] and kinds[:1] != ["url"]:
+        yield "health.order_age_seconds is read from the answer of health.url, and health has %s: take one of them out." % kinds[0]
 
 
 def _environment(bot, _values):

@@ -8,6 +8,7 @@ import ipaddress
 import re
 
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_aws import check_aws, check_owner_tag
 
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$")
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
@@ -33,6 +34,13 @@ def check(values: dict) -> list[str]:
             found += [f"fleet_digitalocean.{sentence}" for sentence in part(declared)]
     elif any(declared.get(key) for key in ("hosts", "databases", "ip_range", "load_balancer", "firewall")):
         found.append("fleet_digitalocean.region: is missing; write the region, such as nyc3.")
+    found += [f"fleet_aws.{sentence}" for sentence in check_aws(values["fleet_aws"])]
+    if values["fleet_aws"].get("region"):
+        found += check_owner_tag(values["fleet_owner_tag"])
+    if declared.get("region") and values["fleet_aws"].get("region"):
+        names = {name for name, _host in hosts(declared)}
+        found += [f"fleet_aws.hosts: {name} is a host of fleet_digitalocean already; give each a name of its own."
+                  for name, _host in hosts(values["fleet_aws"]) if name in names]  # fmt: skip
     return found
 
 

@@ -42,14 +42,28 @@ def probe(config, since=0):
         return str(getattr(error, "reason", error)) or type(error).__name__
 
 
-def by_url(_config, health, _since):
+def by_url(config, health, since):
     # No proxy from the environment: the endpoint is this host's own.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(health["url"], timeout=health["probe_seconds"]) as answer:
-            return None if answer.status == 200 else Unwell("status %s" % answer.status)
+            if answer.status != 200:
+                return Unwell("status %s" % answer.status)
+            # A start is judged by its answer alone: its first order may take its time.
+            most = 0 if since else health.get("order_age_seconds")
+            return order_age(answer.read(65536), most, config.get("started", 0)) if most else None
     except urllib.error.HTTPError as error:
         return Unwell("status %s: %s" % (error.code, error.read(200).decode(errors="replace").strip()))
+
+
+def order_age(text, most, started):
+    """Counted from the start where that came later, so that a quiet market does not end a bot again and again."""
+    try:
+        last = max(json.loads(text)["last_order"] or 0, started)
+    except (ValueError, KeyError, TypeError):
+        return Unwell("its answer has no last_order, in seconds since 1970")
+    age = time.time() - last
+    return Unwell("no order for %d s, more than %d" % (age, most)) if last and age > most else None
 
 
 def by_tcp(_config, health, _since):
@@ -146,14 +160,15 @@ def check(config, clock=time.monotonic, pause=time.sleep):
     os.makedirs(RUNTIME, mode=0o755, exist_ok=True)
     seen = load(counter)
     if seen.get("invocation") != state["InvocationID"]:
-        seen = {"invocation": state["InvocationID"]}
+        seen = {"invocation": state["InvocationID"], "started": time.time()}
+    config = {**config, "started": seen.get("started", 0)}
     for attempt in range(1, health["failures"] + 1):
         began = clock()
         why = probe(config)
         if why is None:
             if config["trading_mode"] == "paper":
                 record_paper(config, seen, clock())
-            seen = {"invocation": seen["invocation"], "healthy_at": clock()}
+            seen = {"invocation": seen["invocation"], "started": config["started"], "healthy_at": clock()}
             save(counter, seen)
             return 0
         seen["failed"] = True

@@ -111,8 +111,8 @@ def aws(monkeypatch, calls):
 
     def call(kind, /, check=False, fails=False, **arguments):
         start = len(calls)
-        given = {name: value for name, value in arguments.items() if value is not None}
-        result = run_module("aws_" + kind, {"region": "us-east-1", "wait_timeout": 5, **given}, check)
+        given = {name: value for name, value in {"region": "us-east-1", "wait_timeout": 5, **arguments}.items() if value is not None}
+        result = run_module("aws_" + kind, given, check)
         result.calls = calls[start:]
         assert bool(result.get("failed")) == fails, result.get("msg", result)
         assert SECRET not in json.dumps(result), "the secret key is in the result"

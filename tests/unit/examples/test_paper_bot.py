@@ -244,8 +244,14 @@ def test_health_turns_to_503_when_the_loop_stands_still(tmp_path, exchange):
     trader.heartbeat -= 11
     code, body = health.status(trader)
     assert (code, body["status"]) == (503, "stale")
+    assert body["last_order"] is None
     trader._step()
-    assert health.status(trader)[0] == 200
+    code, body = health.status(trader)
+    assert code == 200 and time.time() - 60 < body["last_order"] <= time.time()
+    again = trader_for(tmp_path, exchange.url)
+    assert again.last_order == pytest.approx(body["last_order"], abs=1), "a restart does not make it younger"
+    again.exchange.close()
+    again.store.close()
     assert 'paper_bot_orders_total{state="accepted"} 1\n' in health.metrics(trader)
     assert "canary" not in health.metrics(trader) + json.dumps(body)
     trader.exchange.close()

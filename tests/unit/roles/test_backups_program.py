@@ -221,6 +221,7 @@ def test_a_bot_that_runs_anywhere_is_not_restored(cluster, tmp_path):
         ("Fatal: wrong password or no key found", "the password is not one of this repository's"),
         ("Fatal: unable to open config file: Stat: The specified bucket does not exist", "the bucket does not exist"),
         ("The AWS Access Key Id you provided does not exist in our records.", "the store refuses the key"),
+        ("Fatal: create repository at s3:http://s/b failed: client.BucketExists: Access Denied.", "the store refuses the key"),
         ("client.PutObject: The provided token has expired. ExpiredToken", "the store refuses the key"),
         ("Load: unexpected HTTP response (503): 503 Service Unavailable", "the store did not answer; the next run catches up"),
         ("write /srv/x: no space left on device", "no space left"),
@@ -235,6 +236,7 @@ def test_errors_of_restic_mean_something(text, expected):
 def state(monkeypatch, tmp_path):
     """What the program remembers, away from this machine's own."""
     monkeypatch.setattr(restic, "KEYS", tmp_path / "state/keys.json")
+    monkeypatch.setattr(restic, "CACHE", tmp_path / "state/cache")
     monkeypatch.setattr(restic, "MANIFESTS", tmp_path / "state/manifests")
     monkeypatch.setattr(cli, "STATE", tmp_path)
 
@@ -283,6 +285,17 @@ def test_a_wrong_password_is_not_tried_again(monkeypatch):
     with pytest.raises(common.Refused, match="compare backups_repositories"):
         one.must("snapshots", doing="listing")
     assert len(asked) == 1
+
+
+def test_a_damaged_cache_is_not_taken_for_a_damaged_store(monkeypatch):
+    """A store that was damaged and is whole again has left its damage in the cache."""
+    damaged = (1, "decrypting blob b331 failed: ciphertext verification failed")
+    one, asked, _now = repository(monkeypatch, [damaged, (0, "")])
+    restic.CACHE.mkdir(parents=True)
+    assert one("dump", "1", "/m").returncode == 0 and not restic.CACHE.exists()
+    assert [argv[1] == "--no-cache" for argv in asked] == [False, True]
+    one, asked, _now = repository(monkeypatch, [damaged])
+    assert one("dump", "1", "/m").returncode == 1 and len(asked) == 2, "the store itself is damaged"
 
 
 ABSENT = "Fatal: unable to open config file: stat config: no such file\nIs there a repository at the following location?"

@@ -165,6 +165,29 @@ def test_a_port_decides(config):
     assert "refused" in asked(config, tcp=address)
 
 
+@pytest.mark.parametrize(("age", "said"), [(5, None), (500, "no order for 50")])
+def test_a_bot_that_answers_and_does_not_trade_is_unwell(age, said):
+    why = helper.order_age('{"last_order": %r}' % (time.time() - age), 60, 0)
+    assert why is None if said is None else isinstance(why, helper.Unwell) and said in why
+
+
+@pytest.mark.parametrize("text", ['{"status": "ok"}', "fine", "[]"])
+def test_an_answer_that_does_not_say_when_it_traded_is_no_answer(text):
+    assert "no last_order" in helper.order_age(text, 60, 0)
+    assert helper.order_age('{"last_order": null}', 60, 0) is None, "it has not traded yet"
+
+
+def test_a_quiet_market_is_counted_from_the_start():
+    old = '{"last_order": %d}' % (time.time() - 5000)
+    assert helper.order_age(old, 60, time.time() - 10) is None
+    assert "no order for 9" in helper.order_age(old, 60, time.time() - 90.5)
+
+
+def test_the_age_of_orders_is_asked_of_a_running_bot_and_not_of_a_start(config, endpoint):
+    config["health"]["order_age_seconds"] = 60
+    assert "no last_order" in helper.probe(config) and helper.probe(config, since=time.time()) is None
+
+
 def test_the_age_of_a_file_decides(config, tmp_path):
     path = tmp_path / "beat"
     file_age = {"path": str(path), "seconds": 5}

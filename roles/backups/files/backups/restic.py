@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import time
 
 from . import s3
@@ -20,7 +21,7 @@ MEANINGS = (
     (r"wrong password or no key found|exit 12$", "the password is not one of this repository's: compare backups_repositories[].password in the vault"),
     (r"bucket does not exist|NoSuchBucket", "the bucket does not exist: make it first, with versioning and a policy as in docs/backups.md"),
     (
-        r"InvalidAccessKeyId|ExpiredToken|SignatureDoesNotMatch|AccessDenied|Access Key Id you provided|Forbidden|401 Unauthorized|403",
+        r"InvalidAccessKeyId|ExpiredToken|SignatureDoesNotMatch|Access ?Denied|Access Key Id you provided|Forbidden|401 Unauthorized|403",
         "the store refuses the key: it is wrong, expired, or not allowed to do this",
     ),
     (r"Host key verification failed", "the store's host key is not the one in ssh.known_hosts of backups_repositories[]"),
@@ -38,6 +39,9 @@ LOCKED = re.compile(r"already locked", re.I)
 # What opens a repository costs a processor half a second for each key that is tried: which key is whose is remembered here, and asked first.
 KEYS = STATE / "keys.json"
 MANIFESTS = STATE / "manifests"
+# Of the store, or of what this host keeps of it: told apart by reading without that.
+DAMAGED = re.compile(r"ciphertext verification failed|invalid data returned|hash mismatch|does not match (?:id|hash)", re.I)
+CACHE = STATE / "cache"
 ABSENT = re.compile(r"unable to open config file|Is there a repository at|does not exist.*config|config file does not exist", re.I)
 
 
@@ -61,7 +65,7 @@ class Repository:
         self.place = secrets["repository"]
         self.fingerprint = hashlib.sha256(json.dumps([self.place, secrets["password"], self.recovery]).encode()).hexdigest()
         self.extra = {
-            "RESTIC_REPOSITORY": secrets["repository"], "RESTIC_PASSWORD": password, "RESTIC_CACHE_DIR": str(STATE / "cache"),
+            "RESTIC_REPOSITORY": secrets["repository"], "RESTIC_PASSWORD": password, "RESTIC_CACHE_DIR": str(CACHE),
             "TMPDIR": str(STATE), "GOGC": "50", **secrets["environment"],
         }  # fmt: skip
         hint = self.known_keys().get("recovery" if recovery else "host")
@@ -97,6 +101,11 @@ class Repository:
                 taken_over = True
                 self.unlock()
                 continue
+            if done.returncode and self.cache and DAMAGED.search(done.stderr or ""):
+                self.cache = False
+                shutil.rmtree(CACHE, ignore_errors=True)
+                argv = [argv[0], "--no-cache", *argv[1:]]
+                continue
             if done.returncode in (0, 3) or not PASSING.search(done.stderr or "") or self.certain(done.stderr) or time.monotonic() + pause > deadline:
                 return done
             time.sleep(pause)
@@ -104,7 +113,7 @@ class Repository:
 
     @staticmethod
     def certain(text: str) -> bool:
-        return bool(re.search(r"wrong password|does not exist|AccessDenied|InvalidAccessKey|Host key verification|Permission denied", text))
+        return bool(re.search(r"wrong password|does not exist|Access ?Denied|InvalidAccessKey|Host key verification|Permission denied", text))
 
     def refusal(self, done, doing: str) -> Refused:
         why = meaning((done.stderr or "") + (f"exit {done.returncode}"))
@@ -125,7 +134,7 @@ class Repository:
             return True
         if re.search(r"bucket does not exist|NoSuchBucket", text) or not ABSENT.search(text) or PASSING.search(text):
             raise self.refusal(done, "opening it")
-        if re.search(r"Permission|AccessDenied|Forbidden|401|403", text):
+        if re.search(r"Permission|Access ?Denied|Forbidden|401|403", text):
             raise self.refusal(done, "opening it")
         if self.bucket_is_missing():
             # restic would make one, without versioning and without a policy.

@@ -104,8 +104,8 @@ def test_a_price_that_nobody_told_is_not_invented():
     sizes = [{"slug": "s-1vcpu-1gb", "price_monthly": 6.0}]
     lines = _fleet.costs(declared, sizes, {})
     assert _fleet.total(lines) == 18.0 and lines[-1]["monthly"] is None
-    assert _fleet.table([], lines)[-1].endswith("and 1 of which the API tells no price (fleet_prices)")
-    assert "tells no price of db-s-1vcpu-1gb" in _fleet.over_budget(lines, 100)
+    assert _fleet.table([], lines)[-1].endswith("and 1 of which no price is known (fleet_prices)")
+    assert "no price is known of db-s-1vcpu-1gb" in _fleet.over_budget(lines, 100)
     priced = _fleet.costs(declared, sizes, {"db-s-1vcpu-1gb": 15.15})
     assert _fleet.total(priced) == 48.3 and _fleet.over_budget(priced, 48.3) == ""
     assert "The plan costs 48.3 dollars a month, and fleet_monthly_budget is 48" in _fleet.over_budget(priced, 48)

@@ -1,0 +1,164 @@
+# Copyright (c) botops.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the role fleet can say about `fleet_aws` before AWS is asked."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+
+from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
+from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws import owner
+
+NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$")
+REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
+TYPE = re.compile(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
+BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+OWNER = re.compile(r"^(\d{12}|self|amazon|aws-marketplace)$")
+KEY = re.compile(r"^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/=]+( .*)?$")
+EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+MOST_HOSTS = 200
+# Tags that the role writes itself.
+OURS = ("Name", "role", "bot", "env")
+
+
+def check_aws(aws: dict) -> list[str]:
+    """Sentences about the declaration by itself, without the variable's name in front."""
+    if not aws.get("region"):
+        given = [key for key in ("hosts", "security_group", "bucket", "alarms", "ip_range", "rights") if aws.get(key)]
+        return ["region: is missing; write the region, such as us-east-1."] if given else []
+    found = []
+    for part in (_region, _hosts, _network, _rules, _storage, _alarms):
+        found += part(aws)
+    return found
+
+
+def check_owner_tag(tag: str) -> list[str]:
+    """AWS has a key only once: the owner tag cannot be one of those that say something else of a host."""
+    key, _value = owner(tag)
+    return [f"fleet_owner_tag: at AWS the key {key} says something else of a host; write another, such as fleet:prod."] if key in OURS else []
+
+
+def _region(aws):
+    region, zone = aws["region"], aws.get("availability_zone")
+    if not REGION.match(region):
+        near = f"; {region[:-1]} is, that was a zone" if REGION.match(region[:-1]) else ""
+        return [f"region: {region!r} is no region such as us-east-1{near}."]
+    known = _known_regions()
+    if known and region not in known:
+        near = difflib.get_close_matches(region, sorted(known), 3)
+        return [f"region: {region} is none that the installed botocore knows{'; did you mean ' + ' or '.join(near) if near else ''}."]
+    if zone and (not zone.startswith(region) or zone == region):
+        return [f"availability_zone: {zone} is not in {region}; write one such as {region}a."]
+    return []
+
+
+def _known_regions():
+    try:
+        from ansible_collections.botops.fleet.plugins.plugin_utils._inventory.aws import known_regions
+
+        return known_regions()
+    except ImportError:
+        return set()
+
+
+def _hosts(aws):
+    found = []
+    for number, host in enumerate(aws["hosts"]):
+        where = f"hosts[{number}]"
+        if not NAME.match(host["name"]):
+            found.append(f"{where}.name: {host['name']!r} is no host name; write lower-case letters, digits and hyphens.")
+        if not 1 <= host["count"] <= MOST_HOSTS:
+            found.append(f"{where}.count: is {host['count']}; write 1 to {MOST_HOSTS}, or leave the host out.")
+        if not TYPE.match(host["instance_type"]):
+            found.append(f"{where}.instance_type: {host['instance_type']!r} is no instance type; write one such as t3.small.")
+        if not OWNER.match(host["image"]["owner"]):
+            found.append(f"{where}.image.owner: {host['image']['owner']!r} is no account; write its twelve digits, or self.")
+        if not host["image"]["name"].strip("*?"):
+            found.append(f"{where}.image.name: {host['image']['name']!r} means any image; write how the wanted one is called, such as debian-13-amd64-*.")
+        if not 8 <= host["volume_size"] <= 16384:
+            found.append(f"{where}.volume_size: is {host['volume_size']}; write 8 to 16384 GiB.")
+        found += [f"{where}.roles: {role!r} is no role; write letters, digits, hyphens and underscores."
+                  for role in host["roles"] if not re.match(r"^[A-Za-z0-9_-]+$", role)]  # fmt: skip
+        for key in host["tags"]:
+            if key in OURS or str(key).startswith("aws:"):
+                found.append(f"{where}.tags: {key} is written by {'AWS' if str(key).startswith('aws:') else 'this role'}; choose another key.")
+    names = [name for name, _host in hosts(aws)]
+    found += [f"hosts: two are called {name}; give each a name of its own." for name in sorted({name for name in names if names.count(name) > 1})]
+    if aws["hosts"] and "security_group" not in aws:
+        found.append("security_group: is missing, so nobody could reach the hosts; write inbound_rules.")
+    return found
+
+
+def _network(aws):
+    text = aws.get("ip_range")
+    if text:
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError:
+            return [f"ip_range: {text!r} is no network; write it as 10.20.0.0/16."]
+        if network.version != 4 or not network.is_private or not 16 <= network.prefixlen <= 28:
+            return [f"ip_range: {text} is not a private network of /16 to /28; write one such as 10.20.0.0/16."]
+    if aws.get("public_key") and not KEY.match(aws["public_key"]):
+        return ["public_key: is no Ed25519 or RSA key; write the line of an id_ed25519.pub."]
+    return []
+
+
+def _ports(text):
+    """(from, to) of `ports`, or None when it says neither."""
+    if text == "all":
+        return 0, 65535
+    match = re.match(r"^(\d{1,5})(?:-(\d{1,5}))?$", text.strip())
+    low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    return (low, high) if 0 <= low <= high <= 65535 else None
+
+
+def _rules(aws):
+    group = aws.get("security_group")
+    if not group:
+        return []
+    found = []
+    for key, end in (("inbound_rules", "from"), ("outbound_rules", "to")):
+        for number, rule in enumerate(group.get(key) or []):
+            where = f"security_group.{key}[{number}]"
+            if _ports(rule["ports"]) is None:
+                found.append(f"{where}.ports: {rule['ports']!r} is neither a port, a range such as 8000-9000, nor all.")
+            for entry in rule[end]:
+                try:
+                    entry == "fleet" or ipaddress.ip_network(entry)
+                except ValueError:
+                    found.append(f"{where}.{end}: {entry!r} is neither a network nor fleet, by which the fleet's own hosts are meant.")
+    ssh = [_ports(rule["ports"]) for rule in group["inbound_rules"] if rule["protocol"] == "tcp"]
+    if aws["hosts"] and not any(ports and ports[0] <= 22 <= ports[1] for ports in ssh):
+        found.append("security_group.inbound_rules: none lets TCP port 22 in, so Ansible could not reach the hosts; add one with a narrow `from`.")
+    return found
+
+
+def _storage(aws):
+    found, bucket = [], aws.get("bucket")
+    if "backups" in aws["rights"] and not bucket:
+        found.append("rights: backups needs a bucket to write to; declare bucket.")
+    if not bucket:
+        return found
+    if not BUCKET.match(bucket["name"]):
+        found.append(f"bucket.name: {bucket['name']!r} is no name of a bucket; write 3 to 63 lower-case letters, digits and hyphens.")
+    found += [f"bucket.{key}: is {bucket[key]}; write days, or 0 for never." for key in ("archive_days", "expire_days") if bucket[key] < 0]
+    if bucket["noncurrent_days"] < 1:
+        found.append(f"bucket.noncurrent_days: is {bucket['noncurrent_days']}; write at least 1, since what is deleted by mistake is only there.")
+    if bucket["expire_days"] and bucket["archive_days"] >= bucket["expire_days"] > 0:
+        found.append(f"bucket.archive_days: is {bucket['archive_days']}, but objects are deleted after {bucket['expire_days']} already (expire_days).")
+    return found
+
+
+def _alarms(aws):
+    alarms = aws.get("alarms")
+    if not alarms:
+        return []
+    found = [] if alarms["emails"] else ["alarms.emails: is empty, so nobody would be told; write an address."]
+    found += [f"alarms.emails: {address!r} is no address." for address in alarms["emails"] if not EMAIL.match(address)]
+    if not 1 <= alarms["cpu"] <= 99:
+        found.append(f"alarms.cpu: is {alarms['cpu']}; write 1 to 99 per cent.")
+    if not aws["hosts"]:
+        found.append("alarms: there are no hosts to watch; declare hosts.")
+    return found
