@@ -41,8 +41,7 @@ def hosts() -> Pair:
 
 def complaints(name: str, found: dict, other: str) -> list[str]:
     """What must not be, whatever the machine is busy with."""
-    _, _, _, moves = FAULTS[name]
-    said = []
+    fault, said = FAULTS[name], []
     if found["double_active_ms"]:
         said.append(f"two hosts traded for {found['double_active_ms']} ms")
     if found["duplicate_orders_accepted"]:
@@ -50,10 +49,10 @@ def complaints(name: str, found: dict, other: str) -> list[str]:
     if found["integrity"] != "ok":
         said.append(f"the database is damaged: {found['integrity']}")
     stayed, moved = [found["active"]], [found["active"], other]
-    wanted = {True: [moved], False: [stayed], None: [stayed, moved]}[moves]
+    wanted = {True: [moved], False: [stayed], None: [stayed, moved]}[fault.moves]
     if found["hosts"] not in wanted:
         said.append(f"orders came from {' → '.join(found['hosts'])} and not from {' or '.join(' → '.join(each) for each in wanted)}")
-    if (name == "planned" or not moves) and found["missing"]:
+    if not fault.loses and found["missing"]:
         said.append(f"{found['missing']} orders that the exchange accepted are not in the database")
     return said
 
@@ -65,7 +64,7 @@ def p(values: list[float], share: float) -> float:
 
 def table(runs: list[dict]) -> list[str]:
     lines = [f"{'fault':<23}{'runs':>5}{'failed':>8}{'p50 s':>8}{'p95 s':>8}{'limit s':>9}{'replay s':>10}{'lost at most':>14}{'double ms':>11}"]
-    for name, (_, _, limit, _) in FAULTS.items():
+    for name, fault in FAULTS.items():
         mine = [run for run in runs if run["fault"] == name]
         measured = [run for run in mine if "gap_s" in run]
         if not measured:
@@ -73,7 +72,7 @@ def table(runs: list[dict]) -> list[str]:
         gaps = [run["gap_s"] for run in measured]
         lines.append(
             f"{name:<23}{len(mine):>5}{sum(bool(run['complaints']) for run in mine):>8}{statistics.median(gaps):>8.2f}{p(gaps, 0.95):>8.2f}"
-            f"{limit if limit else '–':>9}{max(run['replay_s'] for run in measured):>10.2f}{max(run['missing'] for run in measured):>14}"
+            f"{fault.limit or '–':>9}{max(run['replay_s'] for run in measured):>10.2f}{max(run['missing'] for run in measured):>14}"
             f"{max(run['double_active_ms'] for run in measured):>11.1f}"
         )
     return lines
@@ -82,10 +81,10 @@ def table(runs: list[dict]) -> list[str]:
 def late(runs: list[dict]) -> list[str]:
     """Limits that the runs together miss."""
     said = []
-    for name, (_, _, limit, _) in FAULTS.items():
+    for name, fault in FAULTS.items():
         gaps = [run["gap_s"] for run in runs if run["fault"] == name and "gap_s" in run]
-        if gaps and limit and p(gaps, 0.95) > limit:
-            said.append(f"{name}: p95 is {p(gaps, 0.95):.2f} s, and {limit} s is the limit")
+        if gaps and fault.limit and p(gaps, 0.95) > fault.limit:
+            said.append(f"{name}: p95 is {p(gaps, 0.95):.2f} s, and {fault.limit} s is the limit")
     return said
 
 
@@ -112,13 +111,12 @@ def main() -> None:
     chance.shuffle(plan)
     pair, runs = hosts(), []
     for number, name in enumerate(plan, 1):
-        fault, seconds, _, _ = FAULTS[name]
         run = {"run": number, "fault": name, "seed": args.seed, "load": pathlib.Path("/proc/loadavg").read_text().split()[0]}
         pair.record = {}
         try:
             pair.settle()
             time.sleep(run.setdefault("after_s", round(chance.uniform(0, 5), 2)))
-            run.update(pair.measure(fault, seconds))
+            run.update(pair.measure(FAULTS[name].do, FAULTS[name].seconds))
             run["complaints"] = complaints(name, run, pair.other(run["active"]))
         except Timeout as error:
             run["complaints"] = [str(error)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 from pair import Pair, docker, until
 
@@ -119,21 +121,30 @@ def standby_kill(pair: Pair, who: str) -> None:
     docker("kill", pair.container(pair.other(who)))
 
 
-# name: (the fault, seconds that are looked at, seconds without an order at most, whether the other host trades afterwards: None where either may).
+class Fault(NamedTuple):
+    """`limit` is for how many seconds no order may arrive at most; `moves` whether the other host trades afterwards, None where either may."""
+
+    do: Callable
+    seconds: float  # that are looked at
+    limit: float | None
+    moves: bool | None
+    loses: bool = False  # what was not replicated yet may be missing afterwards
+
+
 FAULTS = {
-    "node-kill": (node_kill, 10, 6, True),
-    "node-pause": (node_pause, 12, 7, True),
-    "bot-crash": (bot_crash, 6, 2, False),
-    "bot-hang": (bot_hang, 14, 10, False),
-    "planned": (planned, 6, 2, True),
-    "isolate": (isolate, 15, None, True),
-    "partition": (partition, 15, 1, False),
-    "partition-oneway": (partition_oneway, 15, 1, False),
-    "witness-loss": (witness_loss, 8, 1, False),
-    "standby-kill": (standby_kill, 8, 1, False),
-    "slow-network": (slow_network, 15, 3, False),
-    "kill-during-promotion": (kill_during_promotion, 15, None, True),
-    "wal-restart-kill": (wal_restart_kill, 14, None, True),
-    "crash-after-kill": (crash_after_kill, 15, None, True),
-    "reboot-both": (reboot_both, 30, None, None),
+    "node-kill": Fault(node_kill, 10, 6, True, loses=True),
+    "node-pause": Fault(node_pause, 12, 7, True, loses=True),
+    "bot-crash": Fault(bot_crash, 6, 2, False),
+    "bot-hang": Fault(bot_hang, 14, 10, False),
+    "planned": Fault(planned, 6, 2, True),
+    "isolate": Fault(isolate, 15, None, True, loses=True),
+    "partition": Fault(partition, 15, 1, False),
+    "partition-oneway": Fault(partition_oneway, 15, 1, False),
+    "witness-loss": Fault(witness_loss, 8, 1, False),
+    "standby-kill": Fault(standby_kill, 8, 1, False),
+    "slow-network": Fault(slow_network, 15, 3, False),
+    "kill-during-promotion": Fault(kill_during_promotion, 15, None, True, loses=True),
+    "wal-restart-kill": Fault(wal_restart_kill, 14, None, True, loses=True),
+    "crash-after-kill": Fault(crash_after_kill, 15, None, True, loses=True),
+    "reboot-both": Fault(reboot_both, 30, None, None),
 }

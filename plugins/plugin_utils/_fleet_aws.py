@@ -317,7 +317,8 @@ def new_hosts(plan, found):
 def images(plan, found):
     """{new host: its image}; a host whose image is not to be told is none of them."""
     newest = {(one["owner"], one["name"]): one["newest"] for one in found["images"]}
-    wanted = {host["name"]: newest.get((host["image"]["owner"], host["image"]["name"])) for host in plan["hosts"] if host["name"] in new_hosts(plan, found)}
+    new = set(new_hosts(plan, found))
+    wanted = {host["name"]: newest.get((host["image"]["owner"], host["image"]["name"])) for host in plan["hosts"] if host["name"] in new}
     return {name: found[0] for name, found in wanted.items() if found}
 
 
@@ -330,18 +331,17 @@ def addresses(found):
 
 def view(plan, found):
     """All that tasks and plan.yml read of a comparison. `names` is {kind: names of what differs}."""
-    differences = changes(plan, found)
-    names = {}
+    differences, here = changes(plan, found), there(plan, found)
+    policies, names = (plan["role"] or {"policies": {}})["policies"], {}
     for one in differences:
         names.setdefault(one["kind"], []).append(one["name"])
     return {
-        "changes": differences, "names": names, "there": there(plan, found), "notes": notes(plan, found), "new": new_hosts(plan, found),
+        "changes": differences, "names": names, "there": here, "notes": notes(plan, found), "new": new_hosts(plan, found),
         "images": images(plan, found), "addresses": addresses(found),
         "alarms": [alarm for alarm in alarms(plan, found) if alarm["name"] in names.get("alarm", ())],
-        "policies": {right: (plan["role"] or {"policies": {}})["policies"].get(right)
-                     for right in (name.rpartition(" ")[2] for name in names.get("policy", ()))},
+        "policies": {right: policies.get(right) for right in (name.rpartition(" ")[2] for name in names.get("policy", ()))},
         # By host: the address that is there and not on it, or none yet.
-        "elastic": [{"host": name, "ip": there(plan, found)["addresses"].get(name, {}).get("ip", "")} for name in names.get("elastic_ip", ())],
+        "elastic": [{"host": name, "ip": here["addresses"].get(name, {}).get("ip", "")} for name in names.get("elastic_ip", ())],
     }  # fmt: skip
 
 
@@ -353,6 +353,7 @@ def doomed(plan, found, with_data=False):
         return bool(one) and one["tags"].get(key) == value
 
     topic = found["topic"] if ours(found["topic"]) else None
+    bucket = found["bucket"]["name"] if found["bucket"] and not found["bucket"]["foreign"] and ours(found["bucket"]) else ""
     ids = {one["id"] for one in found["instances"]}
     going = {
         "alarms": [one["name"] for one in found["alarms"]
@@ -369,9 +370,8 @@ def doomed(plan, found, with_data=False):
         "key_pairs": [one["name"] for one in found["keys"] if ours(one)],
         "role": found["role"]["name"] if ours(found["role"]) else "",
         "policies": sorted(found["role"]["policies"]) if ours(found["role"]) else [],
-        "bucket": found["bucket"]["name"] if with_data and found["bucket"] and not found["bucket"]["foreign"] and ours(found["bucket"]) else "",
+        "bucket": bucket if with_data else "",
     }  # fmt: skip
-    stays = found["bucket"] and not found["bucket"]["foreign"] and ours(found["bucket"]) and not with_data
     return {**going, "lines": [
         *(f"instance {one['name']} ({one['id']})" for one in found["instances"]),
         *(f"elastic address {ip}" for ip in going["addresses"]),
@@ -382,7 +382,7 @@ def doomed(plan, found, with_data=False):
         *(f"alarm {name}" for name in going["alarms"]),
         *([f"topic {going['topic']}"] if going["topic"] else []),
         *([f"bucket, with every version of all that is in it, {going['bucket']}"] if going["bucket"] else []),
-        *([f"stays, for want of fleet_with_data: bucket {found['bucket']['name']}"] if stays else []),
+        *([f"stays, for want of fleet_with_data: bucket {bucket}"] if bucket and not with_data else []),
     ]}  # fmt: skip
 
 

@@ -15,10 +15,11 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+import declared  # noqa: E402 - beside this file
+from declared import KEY  # noqa: E402
 from emulators.digitalocean import Emulator  # noqa: E402 - beside the tests
 from emulators.processes import kill_all  # noqa: E402
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6SyCVcaAvR2yA3kvHLrY2Q8bDkMqZ8y0H1hQm2D1mF operator"
 DECLARED = {
     "fleet_name": "prod",
     "fleet_admin": {"name": "admin", "keys": [KEY]},
@@ -46,41 +47,10 @@ DECLARED = {
 }
 
 
-class Fleet:
-    """The declaration in an inventory, and the playbooks run on it as a user runs them."""
-
+class Fleet(declared.Fleet):
     def __init__(self, cloud, directory):
-        self.cloud, self.directory = cloud, directory
-        self.declared = json.loads(json.dumps(DECLARED))
-        self.declared["fleet_known_hosts"] = str(directory / "known_hosts")
-        (directory / "inventory/group_vars").mkdir(parents=True)
-        (directory / "inventory/fleet.yml").write_text(
-            yaml.safe_dump({"plugin": "botops.fleet.fleet", "sources": [{"type": "digitalocean", "tags": {"fleet": "prod"}, "user": "admin"}]})
-        )
-
-    def environment(self):
-        return {
-            "PATH": os.environ["PATH"], "HOME": str(self.directory), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "PYTHONUTF8": "1",
-            "DIGITALOCEAN_TOKEN": self.cloud.token, "DIGITALOCEAN_API_ENDPOINT": self.cloud.url, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "500",
-            "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-        }  # fmt: skip
-
-    def argv(self, tool, *more):
-        (self.directory / "inventory/group_vars/all.yml").write_text(yaml.safe_dump(self.declared))
-        return [str(pathlib.Path(sys.executable).parent / tool), "-i", str(self.directory / "inventory"), *more]
-
-    def run(self, playbook, *more, fails=False):
-        self.cloud.log.clear()
-        argv = self.argv("ansible-playbook", str(ROOT / "playbooks" / f"{playbook}.yml"), *more)
-        done = subprocess.run(argv, text=True, capture_output=True, env=self.environment(), cwd=self.directory, check=False)
-        said = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, said[-6000:]
-        assert self.cloud.token not in said and "PRIVATE KEY" not in said
-        return said
-
-    def hosts(self):
-        done = subprocess.run(self.argv("ansible-inventory", "--list"), text=True, capture_output=True, env=self.environment(), check=True)
-        return json.loads(done.stdout)
+        credentials = {"DIGITALOCEAN_TOKEN": cloud.token, "DIGITALOCEAN_API_ENDPOINT": cloud.url}
+        super().__init__(cloud, directory, DECLARED, {"type": "digitalocean"}, credentials, cloud.token)
 
     def writes(self):
         return [f"{entry['method']} {entry['path']}" for entry in self.cloud.writes()]
@@ -172,7 +142,7 @@ def killed_after(fleet, writes):
     """Run the playbook and kill it, with all that it started, as soon as it has sent so many writes."""
     fleet.cloud.log.clear()
     run = subprocess.Popen(
-        fleet.argv("ansible-playbook", str(ROOT / "playbooks/provision.yml")), env=fleet.environment(), cwd=fleet.directory,
+        fleet.playbook("provision"), env=fleet.environment(), cwd=fleet.directory,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     while run.poll() is None and len(fleet.writes()) < writes:

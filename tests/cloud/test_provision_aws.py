@@ -1,24 +1,22 @@
 """From a declaration to a fleet at moto's AWS: nothing twice, drift corrected, the price seen first, everything removed again."""
 
 import json
-import os
 import pathlib
 import re
 import subprocess
 import sys
-import time
 
 import pytest
-import yaml
 from botocore.exceptions import ClientError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+import declared  # noqa: E402 - beside this file
+from declared import KEY  # noqa: E402
 from emulators.aws.server import CANONICAL, Server  # noqa: E402 - beside the tests
 from emulators.processes import kill_all  # noqa: E402
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6SyCVcaAvR2yA3kvHLrY2Q8bDkMqZ8y0H1hQm2D1mF operator"
 SECRET = "canary-secret-key-3141"
 BUCKET = "example-prod-backups"
 DECLARED = {
@@ -40,46 +38,14 @@ DECLARED = {
 }
 
 
-class Fleet:
-    """The declaration in an inventory, and the playbooks run on it as a user runs them."""
-
+class Fleet(declared.Fleet):
     def __init__(self, cloud, directory):
-        self.cloud, self.directory = cloud, directory
-        self.declared = json.loads(json.dumps(DECLARED))
-        self.declared["fleet_known_hosts"] = str(directory / "known_hosts")
-        (directory / "inventory/group_vars").mkdir(parents=True)
-        source = {"type": "aws", "regions": ["us-east-1"], "tags": {"fleet": "prod"}, "user": "admin"}
-        (directory / "inventory/fleet.yml").write_text(yaml.safe_dump({"plugin": "botops.fleet.fleet", "sources": [source]}))
+        credentials = {"AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": cloud.url}
+        super().__init__(cloud, directory, DECLARED, {"type": "aws", "regions": ["us-east-1"]}, credentials, SECRET)
 
     @property
     def aws(self):
         return self.declared["fleet_aws"]
-
-    def environment(self):
-        return {
-            "PATH": os.environ["PATH"], "HOME": str(self.directory), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "PYTHONUTF8": "1",
-            "AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": self.cloud.url, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "500",
-            "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-        }  # fmt: skip
-
-    def argv(self, tool, *more):
-        (self.directory / "inventory/group_vars/all.yml").write_text(yaml.safe_dump(self.declared))
-        return [str(pathlib.Path(sys.executable).parent / tool), "-i", str(self.directory / "inventory"), *more]
-
-    def run(self, playbook, *more, fails=False):
-        self.cloud.log.clear()
-        argv = self.argv("ansible-playbook", str(ROOT / "playbooks" / f"{playbook}.yml"), *more)
-        started = time.monotonic()
-        done = subprocess.run(argv, text=True, capture_output=True, env=self.environment(), cwd=self.directory, check=False)
-        print(f"  {playbook} {time.monotonic() - started:.1f} s, {len(self.cloud.log)} requests, {len(self.writes())} of them writing")
-        said = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, said[-6000:]
-        assert SECRET not in said and "PRIVATE KEY" not in said
-        return said
-
-    def hosts(self):
-        done = subprocess.run(self.argv("ansible-inventory", "--list"), text=True, capture_output=True, env=self.environment(), check=True)
-        return json.loads(done.stdout)
 
     def writes(self):
         return self.cloud.writes()
@@ -96,7 +62,7 @@ def killed_after(fleet, name):
     """Run the playbook and kill it, with all that it started, between its first request of that name and the next that writes."""
     with fleet.cloud.holding_after(name) as stopped, (fleet.directory / "killed.log").open("w") as log:
         run = subprocess.Popen(
-            fleet.argv("ansible-playbook", str(ROOT / "playbooks/provision.yml"), "-vvv"), env=fleet.environment(), cwd=fleet.directory,
+            fleet.playbook("provision", "-vvv"), env=fleet.environment(), cwd=fleet.directory,
             stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         while not stopped.wait(0.05):

@@ -17,8 +17,7 @@ BUSY = 3 * os.cpu_count()
     ("bot-crash", 5), ("bot-hang", 15), ("witness-loss", 2), ("partition", 3), ("standby-kill", 2), ("node-kill", 12), ("node-pause", 14), ("isolate", 20),
 ])
 def test_whatever_fails_one_host_trades_again_in_seconds(pair, name, limit):
-    fault, seconds, _, _ = faults.FAULTS[name]
-    found = pair.measure(fault, seconds)
+    found = pair.measure(faults.FAULTS[name].do, faults.FAULTS[name].seconds)
     print(f"\n{name}: {found}")
     assert chaos.complaints(name, found, pair.other(found["active"])) == []
     load = os.getloadavg()[0]

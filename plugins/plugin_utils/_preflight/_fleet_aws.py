@@ -8,17 +8,15 @@ import difflib
 import ipaddress
 import re
 
-from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws import owner
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import name_and_count, of_one_name, roles
 
-NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$")
 REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
 TYPE = re.compile(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
 BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
 OWNER = re.compile(r"^(\d{12}|self|amazon|aws-marketplace)$")
 KEY = re.compile(r"^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/=]+( .*)?$")
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
-MOST_HOSTS = 200
 # Tags that the role writes itself.
 OURS = ("Name", "role", "bot", "env")
 
@@ -67,10 +65,7 @@ def _hosts(aws):
     found = []
     for number, host in enumerate(aws["hosts"]):
         where = f"hosts[{number}]"
-        if not NAME.match(host["name"]):
-            found.append(f"{where}.name: {host['name']!r} is no host name; write lower-case letters, digits and hyphens.")
-        if not 1 <= host["count"] <= MOST_HOSTS:
-            found.append(f"{where}.count: is {host['count']}; write 1 to {MOST_HOSTS}, or leave the host out.")
+        found += name_and_count(where, host)
         if not TYPE.match(host["instance_type"]):
             found.append(f"{where}.instance_type: {host['instance_type']!r} is no instance type; write one such as t3.small.")
         if not OWNER.match(host["image"]["owner"]):
@@ -79,13 +74,11 @@ def _hosts(aws):
             found.append(f"{where}.image.name: {host['image']['name']!r} means any image; write how the wanted one is called, such as debian-13-amd64-*.")
         if not 8 <= host["volume_size"] <= 16384:
             found.append(f"{where}.volume_size: is {host['volume_size']}; write 8 to 16384 GiB.")
-        found += [f"{where}.roles: {role!r} is no role; write letters, digits, hyphens and underscores."
-                  for role in host["roles"] if not re.match(r"^[A-Za-z0-9_-]+$", role)]  # fmt: skip
+        found += roles(where, host)
         for key in host["tags"]:
             if key in OURS or str(key).startswith("aws:"):
                 found.append(f"{where}.tags: {key} is written by {'AWS' if str(key).startswith('aws:') else 'this role'}; choose another key.")
-    names = [name for name, _host in hosts(aws)]
-    found += [f"hosts: two are called {name}; give each a name of its own." for name in sorted({name for name in names if names.count(name) > 1})]
+    found += of_one_name(aws)
     if aws["hosts"] and "security_group" not in aws:
         found.append("security_group: is missing, so nobody could reach the hosts; write inbound_rules.")
     return found

@@ -9,11 +9,10 @@ import re
 
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_aws import check_aws, check_owner_tag
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import NAME, name_and_count, of_one_name, roles
 
-NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$")
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
 KEY = re.compile(r"^(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?$")
-MOST_HOSTS = 200
 
 
 def check(values: dict) -> list[str]:
@@ -56,16 +55,9 @@ def _hosts(declared: dict) -> list[str]:
     found = []
     for number, host in enumerate(declared["hosts"]):
         where = f"hosts[{number}]"
-        if not NAME.match(host["name"]):
-            found.append(f"{where}.name: {host['name']!r} is no host name; write lower-case letters, digits and hyphens.")
-        if not 1 <= host["count"] <= MOST_HOSTS:
-            found.append(f"{where}.count: is {host['count']}; write 1 to {MOST_HOSTS}, or leave the host out.")
-        found += [f"{where}.roles: {role!r} is no role; write letters, digits, hyphens and underscores."
-                  for role in host["roles"] if not re.match(r"^[A-Za-z0-9_-]+$", role)]  # fmt: skip
+        found += name_and_count(where, host) + roles(where, host)
         found += [f"{where}.tags: {tag!r} is no tag; write letters, digits, hyphens, underscores and colons." for tag in host["tags"] if not TAG.match(tag)]
-    names = [name for name, _host in hosts(declared)]
-    found += [f"hosts: two are called {name}; give each a name of its own." for name in sorted({name for name in names if names.count(name) > 1})]
-    return found
+    return found + of_one_name(declared)
 
 
 def _network(declared: dict) -> list[str]:

@@ -53,6 +53,11 @@ class Segment:
         return self.bot.directory / self.relative
 
     @property
+    def replica(self) -> pathlib.Path:
+        """Where it arrives on the other host."""
+        return self.bot.replicas / self.era.id / f"{self.number:04d}" / self.relative
+
+    @property
     def book(self) -> pathlib.Path:
         digest = hashlib.sha256(self.relative.encode()).hexdigest()[:12]
         return self.bot.root / "state" / f"{self.bot.name}-{digest}.json"
@@ -243,12 +248,11 @@ def replicated(bot: Bot, era: Era) -> dict[str, list[Segment]]:
 
 def restore(segment: Segment, target: pathlib.Path, check: str, txid: int | None = None) -> int:
     """Restore the newest state that arrived, or the one that a transaction left, and check it; return its transaction id."""
-    replica = segment.bot.replicas / segment.era.id / f"{segment.number:04d}" / segment.relative
     until = [] if txid is None else ["-txid", f"{txid:016x}"]
-    argv = [LITESTREAM, "restore", "-o", str(target), "-json", "-integrity-check", check, *until, f"file://{replica}"]
+    argv = [LITESTREAM, "restore", "-o", str(target), "-json", "-integrity-check", check, *until, f"file://{segment.replica}"]
     done = run(argv, timeout=3600)
     if done.returncode:
-        raise Refused(f"{replica} cannot be restored: {last_words(done)}")
+        raise Refused(f"{segment.replica} cannot be restored: {last_words(done)}")
     return int(json.loads(done.stdout[done.stdout.index("{") :])["txid"], 16)
 
 

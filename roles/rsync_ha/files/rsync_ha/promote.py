@@ -94,25 +94,22 @@ def take_over(bot: Bot, own: Era | None, newest: Era) -> dict:
             candidate.parent.mkdir(parents=True, exist_ok=True)
             restored[relative] = list(litestream.restore_newest(segments, candidate, bot.config["integrity_check"]))
         check_handover(bot, newest, record.get("handover") or {}, restored, work)
-        modes = {relative: entry.get("mode") for relative, entry in record.get("databases", {}).items()}
-        kept = put_databases_in_place(bot, work, list(restored), aside_label(bot, own), now, modes)
+        kept = put_databases_in_place(bot, work, list(restored), own, now, record)
     finally:
         # Candidates only: what was exchanged has left this directory.
         shutil.rmtree(work, ignore_errors=True)
     replaced = plain_files.put_in_place(bot, bot.root / "aside" / bot.name / now)
     era = begin(bot, {"id": newest.id, "databases": restored}, at_least=newest.number)
-    for relative, entry in kept.items():
-        if entry["verdict"] == "diverged":
-            entry["report"] = explain(bot, own, newest, relative, pathlib.Path(entry["path"]), bot.directory / relative, None, restored[relative])
+    report_diverged(bot, own, newest, kept, restored)
     return {
         "action": f"took over from {newest.host}", "era": era.id, "from_era": newest.id, "databases": restored, "kept": kept,
         "files_replaced": replaced, "handover": bool(record.get("handover")),
     }  # fmt: skip
 
 
-def put_databases_in_place(bot: Bot, work: pathlib.Path, names: list[str], label, now: str, modes: dict[str, int | None]) -> dict[str, dict]:
-    """Exchange what is here for what was restored in `work`; return what was kept aside of each, and as what."""
-    kept = {}
+def put_databases_in_place(bot: Bot, work: pathlib.Path, names: list[str], own: Era | None, now: str, record: dict) -> dict[str, dict]:
+    """Exchange what is here for what was restored in `work`; return what was kept aside of each, and as what. `record` is the peer's of the era."""
+    label, kept = aside_label(bot, own), {}
     for relative in names:
         final = bot.directory / relative
         make_parents(bot, final.parent)
@@ -120,10 +117,17 @@ def put_databases_in_place(bot: Bot, work: pathlib.Path, names: list[str], label
         moved = set_aside(final, f"{verdict}-{now}")
         (work / relative).rename(final)
         shutil.chown(final, bot.user, bot.account().pw_gid)
-        final.chmod(modes.get(relative) or 0o640)
+        final.chmod(record.get("databases", {}).get(relative, {}).get("mode", 0o640))
         if moved:
             kept[relative] = {"path": str(moved), "verdict": verdict}
     return kept
+
+
+def report_diverged(bot: Bot, own: Era | None, newest: Era, kept: dict[str, dict], positions: dict[str, list[int]]) -> None:
+    """Adds, to each diverged copy that was kept, the path of its report."""
+    for relative, entry in kept.items():
+        if entry["verdict"] == "diverged":
+            entry["report"] = explain(bot, own, newest, relative, pathlib.Path(entry["path"]), bot.directory / relative, None, positions[relative])
 
 
 def make_parents(bot: Bot, directory: pathlib.Path) -> None:
@@ -172,12 +176,13 @@ def ancestor(bot: Bot, own: Era | None) -> dict | None:
     return None
 
 
-def begin(bot: Bot, parent: dict | None, at_least: int = 0) -> Era:
+def begin(bot: Bot, parent: dict | None, at_least: int = 0, databases: dict | None = None) -> Era:
+    """A new era of this host, above all that it knows of. `databases` is what the peer has to wait for before it starts with its own data."""
     known = [era.number for era in [own_era(bot), *received_eras(bot)] if era] + [at_least, 0]
     era = Era(max(known) + 1, int(time.time()), bot.config["host"])
     if parent:
         parent = {"id": parent["id"], "databases": {k: v["position"] if isinstance(v, dict) else v for k, v in parent["databases"].items()}}
-    record = {"era": era.id, "host": era.host, "parent": parent, "databases": {}}
+    record = {"era": era.id, "host": era.host, "parent": parent, "databases": databases or {}}
     bot.records.mkdir(parents=True, exist_ok=True)
     write_json(bot.records / (era.id + ".json"), record, 0o600)
     write_json(bot.state_file, {"era": era.id, "parent": parent, "handover": None})

@@ -15,7 +15,7 @@ import time
 from . import litestream, plain_files
 from .common import Bot, Era, Refused, load_bot, locked, own_era, read_json, received_eras, received_records, say, stamp, write_json
 from .databases import count_rows, refuse_if_open
-from .promote import LIVE_SECONDS, aside_label, begin, explain, put_databases_in_place
+from .promote import LIVE_SECONDS, begin, put_databases_in_place, report_diverged
 
 # The head of an LTX file (github.com/superfly/ltx): magic, flags, page size, pages, first and last transaction, when the last was written in ms.
 HEAD = struct.Struct(">4sIIIQQq")
@@ -40,8 +40,7 @@ def iso(at: float) -> str:
 def history(segment: litestream.Segment) -> list[tuple[float, int]]:
     """When each state was written that this segment can be restored to, and the transaction that ends it; oldest first."""
     found = set()
-    replica = segment.bot.replicas / segment.era.id / f"{segment.number:04d}" / segment.relative
-    for path in replica.glob("ltx/*/*.ltx"):
+    for path in segment.replica.glob("ltx/*/*.ltx"):
         try:
             with open(path, "rb") as stream:
                 head = stream.read(HEAD.size)
@@ -129,23 +128,19 @@ def put_in_place(bot: Bot, era: Era, work: pathlib.Path, found: dict[str, dict])
     now, own = stamp(), own_era(bot)
     for relative in found:
         refuse_if_open(bot.directory / relative)
-    modes = {relative: entry.get("mode") for relative, entry in read_json(bot.incoming / "records" / f"{era.id}.json").get("databases", {}).items()}
-    kept = put_databases_in_place(bot, work, list(found), aside_label(bot, own), now, modes)
+    record = received_records(bot).get(era, {})
+    kept = put_databases_in_place(bot, work, list(found), own, now, record)
     files = plain_files.put_in_place(bot, bot.root / "aside" / bot.name / now)
-    parent = {"id": era.id, "databases": {relative: entry["position"] for relative, entry in found.items()}}
+    positions = {relative: entry["position"] for relative, entry in found.items()}
     # Above everything that either host wrote: the other one, when it comes, finds that the pair went on from the moment.
-    began = begin(bot, parent)
-    path = bot.records / (began.id + ".json")
-    write_json(path, {**read_json(path), "databases": {relative: {"mode": (bot.directory / relative).stat().st_mode & 0o777} for relative in found}}, 0o600)
+    databases = {relative: {"mode": (bot.directory / relative).stat().st_mode & 0o777} for relative in found}
+    began = begin(bot, {"id": era.id, "databases": positions}, databases=databases)
     try:
         # A peer that knows of it does not start with what it has.
         plain_files.send_records(bot, timeout=10)
     except OSError as error:
         say(f"{bot.name}: {bot.config['peer']['name']} cannot be told and would go on with its own data: start {bot.name} here. ({error})")
-    for relative, entry in kept.items():
-        if entry["verdict"] == "diverged":
-            path = pathlib.Path(entry["path"])
-            entry["report"] = explain(bot, own, era, relative, path, bot.directory / relative, None, found[relative]["position"])
+    report_diverged(bot, own, era, kept, positions)
     return {"era": began.id, "kept": kept, "files_replaced": files}
 
 

@@ -25,7 +25,7 @@ REPORT_SECONDS = 30
 def arrived(segment: litestream.Segment) -> tuple[int, float]:
     """The newest transaction that arrived of a segment, and when."""
     newest = (0, 0.0)
-    for path in (segment.bot.replicas / segment.era.id / f"{segment.number:04d}" / segment.relative).glob("ltx/*/*.ltx"):
+    for path in segment.replica.glob("ltx/*/*.ltx"):
         if match := litestream.LTX.match(path.name):
             try:
                 newest = max(newest, (int(match.group(2), 16), path.stat().st_mtime))
