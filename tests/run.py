@@ -4,7 +4,8 @@
 run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab] ...
 
 Each check writes its output to build/test/<name>.log; of a failed one the last lines are shown. Checks that need the
-machine for themselves (the lab and a few scenarios, whose times are asserted) run alone, the others two at a time.
+machine for themselves (the lab and a few scenarios, whose times are asserted) run alone, the others two at a time. The
+hosts of such a scenario are set up beside the others; its tests run alone.
 """
 
 from __future__ import annotations
@@ -23,8 +24,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
-# Scenarios that assert times of a second or two: nothing runs beside them.
-TIMED = {"molecule bot_compose", "molecule lockout", "molecule pair"}
+# Scenarios that assert times of a second or two: no other tests run beside theirs. In their order: the bots of those that still
+# wait trade on meanwhile, and the last ones have the narrowest limits.
+TIMED = ("pair", "bot_compose", "lockout")
+# What `molecule test` does, in two halves; lockout has next to nothing of the first.
+HALVES = {"hosts": ["destroy", "check", "converge", "idempotence"], "tests": ["verify", "side-effect", "destroy"]}
+WHOLE = ("lockout",)
+# On failure the hosts go, too: they would work on beside what follows.
+STEPS = 'name=$1; shift; for step; do molecule "$step" -s "$name" || { molecule destroy -s "$name"; exit 1; }; done'
 # Scenarios that a run of all leaves out, and why; `make molecule SCENARIO=…` runs them, and the workflow runs each.
 LEFT_OUT = {
     "backups": "all of it passes, and the hour of a whole run has no room for its ten minutes; make drill, in the lab's tests, restores for real",
@@ -32,9 +39,11 @@ LEFT_OUT = {
 }
 # About how many seconds each takes on two cores. The longest start first, so that none is left to run alone at the end.
 SECONDS = {
-    "molecule interrupted": 540, "molecule pair": 600, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 750, "molecule nginx": 360,
-    "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule bot_compose": 400, "molecule hardening_docker": 150,
+    "molecule interrupted": 540, "molecule rsync_ha": 480, "molecule hardening": 480, "molecule bot_app": 750, "molecule nginx": 360,
+    "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule hardening_docker": 150,
     "molecule haproxy_vip": 110, "molecule notify": 400, "cloud": 300, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
+    # Last, since from then on their bots trade beside whatever else runs.
+    "molecule bot_compose, its hosts": 20, "molecule pair, its hosts": 10,
 }  # fmt: skip
 NOT_MEASURED = 300
 PYTHON = sys.executable
@@ -61,7 +70,7 @@ class Check:
     seconds: float = 0
 
     def log(self) -> pathlib.Path:
-        return LOGS / f"{self.name.replace(' ', '-').replace('/', '-')}.log"
+        return LOGS / f"{re.sub(r'[ ,/]+', '-', self.name)}.log"
 
     def run(self) -> None:
         started = time.monotonic()
@@ -187,7 +196,7 @@ def cloud() -> list[Check]:
     return [Check("cloud", [PYTHON, "-m", "pytest", "tests/cloud", "-q", "-s", "--no-header"], junit=True)]
 
 
-def molecule(scenarios: list[str]) -> list[Check]:
+def chosen(scenarios: list[str]) -> list[str]:
     known = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
     for name in scenarios:
         if name not in known:
@@ -195,8 +204,15 @@ def molecule(scenarios: list[str]) -> list[Check]:
     for name, reason in LEFT_OUT.items():
         if not scenarios:
             print(f"     skipped  molecule {name}: {reason}", flush=True)
-    chosen = scenarios or [name for name in known if name not in LEFT_OUT]
-    return [Check(f"molecule {name}", ["molecule", "test", "-s", name]) for name in chosen]
+    return scenarios or [name for name in known if name not in LEFT_OUT]
+
+
+def scenario(name: str) -> Check:
+    return Check(f"molecule {name}", ["molecule", "test", "-s", name])
+
+
+def half(name: str, which: str) -> Check:
+    return Check(f"molecule {name}, its {which}", ["sh", "-c", STEPS, "sh", name, *HALVES[which]])
 
 
 def lab() -> list[Check]:
@@ -260,10 +276,13 @@ def main() -> int:
         go([Check("lab removed", [PYTHON, "lab/lab.py", "down"])], in_order)
     if what in ("molecule", "all"):
         engine_and_images()
-        scenarios = molecule(sys.argv[2:])
-        alone = [check for check in scenarios if check.name in TIMED]
-        go([*([*sanity(), *cloud()] if what == "all" else []), *(check for check in scenarios if check not in alone)], at_once)
-        go(alone, one_by_one)
+        names = chosen(sys.argv[2:])
+        timed = [name for name in TIMED if name in names]
+        halved = [] if set(names) <= set(TIMED) else [name for name in timed if name not in WHOLE]
+        hosts = [half(name, "hosts") for name in halved]
+        go([*([*sanity(), *cloud()] if what == "all" else []), *(scenario(name) for name in names if name not in TIMED), *hosts], at_once)
+        ready = [name for name, check in zip(halved, hosts) if check.passed]
+        go([half(name, "tests") for name in ready] + [scenario(name) for name in timed if name not in halved], one_by_one)
     if what == "sanity":
         go(sanity(), in_order)
     if what == "cloud":

@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -39,3 +40,17 @@ def test_there_are_never_more_than_can_be_read(run):
 
 def test_colours_do_not_hide_them(run):
     assert run.ESCAPES.sub("", "\x1b[31mERROR   \x1b[0m no tests") == "ERROR    no tests"
+
+
+def test_what_is_timed_is_set_up_beside_others_and_tested_alone(run):
+    assert run.half("pair", "hosts").argv[-5:] == ["pair", "destroy", "check", "converge", "idempotence"]
+    assert run.half("pair", "tests").log().name == "molecule-pair-its-tests.log"
+
+
+def test_a_step_that_fails_takes_the_hosts_away_and_ends_it(run, tmp_path, monkeypatch):
+    molecule = tmp_path / "molecule"
+    molecule.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/said\n[ "$1" != converge ]\n')
+    molecule.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert subprocess.run(run.half("pair", "hosts").argv, check=False).returncode == 1
+    assert (tmp_path / "said").read_text().splitlines() == [f"{step} -s pair" for step in ("destroy", "check", "converge", "destroy")]

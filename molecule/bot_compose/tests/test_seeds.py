@@ -75,7 +75,7 @@ def test_a_release_is_its_images(deploy, everywhere):
     assert signals(host) >= before > 0, "what Redis holds outlives the release"
     run = deploy("starter", version="broken")
     assert run.code != 0 and run.says("the service orchestrator ended with exit code 1"), run.text
-    assert run.says("no strategy was found") and run.says("was put back with its configuration and is healthy")
+    assert run.says("no strategy was found") and run.says("was put back with its configuration and is healthy"), run.text
     assert "Network bot-starter" not in run.text, "how Compose took it down again is no reason"
     assert health(host, 8082)["version"] == "2.0.0"
     assert deploy("starter", rollback="previous").code == 0 and health(host, 8082)["version"] == "1.0.0"

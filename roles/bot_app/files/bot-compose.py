@@ -144,6 +144,8 @@ class Logs:
     """Copies what a container writes to the unit's journal, and goes on when the engine was restarted in between."""
 
     lock = threading.Lock()
+    # Whose line was the last one written.
+    latest = None
 
     def __init__(self, container, prefix):
         self.container, self.prefix = container, prefix.encode()
@@ -157,9 +159,10 @@ class Logs:
             with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment()) as reading:
                 for line in reading.stdout:
                     since = "%.3f" % time.time()
-                    if OVER.is_set():
-                        continue
                     with self.lock:
+                        if OVER.is_set():
+                            continue
+                        Logs.latest = self
                         sys.stdout.buffer.write(self.prefix + line)
                         sys.stdout.buffer.flush()
             try:
@@ -246,8 +249,7 @@ class Bot:
         if state is None or self.stopping:
             return None
         if container.service == self.compose["service"]:
-            self.logs[container.id].thread.join(3)
-            OVER.set()
+            self.last_words(container)
             print("<3>the service %s ended with %s" % (container.service, ending(state)), flush=True)
             return state["ExitCode"]
         wanted = container.policy in ("always", "unless-stopped") or (container.policy == "on-failure" and state["ExitCode"])
@@ -257,6 +259,16 @@ class Bot:
             container.start_at = time.monotonic() + container.pause
             container.pause = min(container.pause * 2, 60)
         return None
+
+    def last_words(self, container):
+        """What the bot said last stands last: once more where others wrote after it, or before all of it was copied."""
+        own = self.logs[container.id]
+        own.thread.join(3)
+        with Logs.lock:
+            OVER.set()
+            buried = own.thread.is_alive() or Logs.latest is not own
+        if buried and (said := last_lines(container)):
+            print(said, flush=True)
 
     def start_due(self):
         for container in self.services:

@@ -3,6 +3,7 @@
 import importlib.util
 import pathlib
 import subprocess
+import threading
 import time
 
 import pytest
@@ -38,11 +39,19 @@ class Process:
 @pytest.fixture
 def bot(config, monkeypatch):
     class Silent:
+        lock, latest = program.Logs.lock, None
+
         def __init__(self, *_):
             self.thread = self
 
         def join(self, *_):
             pass
+
+        def is_alive(self):
+            return False
+
+    monkeypatch.setattr(program, "OVER", threading.Event())
+    monkeypatch.setattr(program, "last_lines", lambda _container: "")
 
     monkeypatch.setattr(program, "Logs", Silent)
     made = program.Bot(config)
@@ -75,6 +84,32 @@ def test_the_bots_own_end_is_the_units(bot, capsys):
     processes = [Process("bot", argv=["sh", "-c", "exit 3"]), Process("redis")]
     assert bot.watch([process.container for process in processes]) == 3
     assert "the service bot ended with exit code 3" in capsys.readouterr().out
+    processes[1].done.kill()
+    processes[1].done.wait()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_bots_last_words_stand_last_whoever_writes_after_them(config, tmp_path, monkeypatch, capfdbinary, late):
+    """A sidecar whose log is read later, or the bot's own that is."""
+    docker = tmp_path / "docker"
+    docker.write_text(
+        '#!/bin/sh\ncase "$*" in\n'
+        "*--tail*bot) echo 'no strategy was found' ;;\n"
+        f"*--follow*bot) {'sleep 5' if late else 'echo no strategy was found'} ;;\n"
+        "*redis) sleep 0.2; seq -f 'line %g' 20 ;;\nesac\n"
+    )
+    docker.chmod(0o755)
+    monkeypatch.setitem(program.ENVIRONMENT, "PATH", f"{tmp_path}:{program.ENVIRONMENT['PATH']}")
+    monkeypatch.setattr(program, "OVER", threading.Event())
+    processes = [Process("bot", argv=["sh", "-c", "exit 3"]), Process("redis")]
+    made = program.Bot(config)
+    made.logs = {process.container.service: program.Logs(process.container, "" if process is processes[0] else "redis | ") for process in processes}
+    processes[0].done.wait()
+    made.logs["redis"].thread.join(0.5)  # has written by now
+    assert made.ended(processes[0].container) == 3
+    said = capfdbinary.readouterr().out.decode().splitlines()
+    assert "redis | line 20" in said
+    assert said[-2:] == ["no strategy was found", "<3>the service bot ended with exit code 3"]
     processes[1].done.kill()
     processes[1].done.wait()
 
