@@ -5,6 +5,7 @@
     botops.fleet.preflight: {role: nginx}                            types and checks; `typed` holds the values, without the role's prefix
     botops.fleet.preflight: {role: nginx, checks: false}             types alone: a removal is not kept from taking away what makes no sense
     botops.fleet.preflight: {role: hardening_connection, values: …}  checks of what was found on hosts
+    botops.fleet.preflight: {role: compliance, others: [hardening]}  and the other roles' typed variables, `others`, with their defaults
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def load_options(role):
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("role", "values", "context", "checks"))
+    _VALID_ARGS = frozenset(("role", "values", "context", "checks", "others"))
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
@@ -44,7 +45,13 @@ class ActionModule(ActionBase):
             # Only sensible variables can be compared with those of other parts.
             if not said and role in DECLARED_BY:
                 said = conflicts(checks.listens(values), self._others(role, task_vars or {}))
+        others = {}
+        for name in self._task.args.get("others") or []:
+            others[name], complaints = self._elsewhere(name, task_vars or {})
+            said = said + complaints
         if not said:
+            if others:
+                result["others"] = others
             # Secrets are among them: registered, and shown at no verbosity.
             result.update(typed=short(role, values, getattr(checks, "FAMILIES", ())), _ansible_no_log=True, _ansible_verbose_override=True)
         return self._judged(result, said)
@@ -60,7 +67,15 @@ class ActionModule(ActionBase):
             found += [] if said else checks.listens(values)
         return found
 
-    def _typed(self, role, checks, task_vars, only=None):
+    def _elsewhere(self, role, task_vars):
+        """Another role's typed variables by their short names. Its defaults are no variables of this play, and are read where it keeps them."""
+        checks = importlib.import_module(CHECKS + role)
+        defaults = self._loader.load_from_file(str(ROLES / role / "defaults/main.yml"))
+        known = {**defaults, **task_vars}
+        values, said = self._typed(role, checks, known, templar=self._templar.copy_with_new_env(available_variables=known))
+        return (short(role, values, getattr(checks, "FAMILIES", ())) if not said else {}), said
+
+    def _typed(self, role, checks, task_vars, only=None, templar=None):
         options = with_families(load_options(role), task_vars, getattr(checks, "FAMILIES", ()))
         if only:
             options = {name: options[name] for name in only}
@@ -69,7 +84,7 @@ class ActionModule(ActionBase):
             if name not in task_vars:
                 continue
             try:
-                given[name] = self._templar.template(task_vars[name])
+                given[name] = (templar or self._templar).template(task_vars[name])
             except AnsibleError as error:
                 said.append(f"{name}: {error}")
         return ({}, said) if said else typed(options, given, getattr(checks, "MULTILINE", ()))

@@ -21,6 +21,19 @@ options:
     description: Public variables by their full name, and the facts that the checks need.
     type: dict
     default: {}
+  checks:
+    description: Whether the role's checks are asked; without them the variables are typed alone.
+    type: bool
+    default: true
+  context:
+    description: What the checks need beside the variables.
+    type: dict
+    default: {}
+  others:
+    description: Other roles, whose typed variables are registered as C(others), with the defaults that those roles have.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full

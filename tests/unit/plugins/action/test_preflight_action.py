@@ -16,11 +16,11 @@ BOT = {"name": "paper", "module": "paper_bot", "source": {"type": "git", "url": 
 
 @pytest.fixture
 def preflight(tmp_path):
-    def run(role, extra=None, then=None, **variables):
+    def run(role, extra=None, then=None, others=(), **variables):
         tasks = [
             # Makes the role's defaults known to the play and does nothing.
             {"name": "Role", "ansible.builtin.import_role": {"name": f"botops.fleet.{role}", "rolespec_validate": False}, "tags": ["never"]},
-            {"name": "Preflight", "botops.fleet.preflight": {"role": role}, "register": "asked"},
+            {"name": "Preflight", "botops.fleet.preflight": {"role": role, "others": list(others)}, "register": "asked"},
             {"name": "Show", "ansible.builtin.debug": {"msg": "FOUND {{ %s }}" % (then or "'nothing'")}},
         ]
         play = {"name": "Preflight", "hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}
@@ -61,3 +61,16 @@ def test_parts_of_a_host_are_compared(preflight):
 
 def test_what_cannot_be_resolved_names_its_variable(preflight):
     assert "hardening_motd: 'nowhere' is undefined" in preflight("hardening", hardening_motd="{{ nowhere }}")
+
+
+def test_other_roles_variables_come_typed_and_with_their_own_defaults(preflight):
+    then = ("[asked.others.hardening.ssh_ports, asked.others.hardening.umask, asked.others.backups.repositories | length, "
+            "asked.others.hardening.all_firewall_rules.hardening_firewall_rules_web | length]")
+    said = preflight("compliance", others=["hardening", "backups"], hardening_ssh_ports=["2222"], then=then,
+                     hardening_firewall_rules_web=[{"port": [80]}], backups_repositories=[], compliance_accounts=[])  # fmt: skip
+    assert "FOUND [[2222], '027', 0, 1]" in said, said
+
+
+def test_another_role_whose_variables_make_no_sense_is_named(preflight):
+    said = preflight("compliance", others=["hardening"], hardening_ssh_ports=["ssh"], compliance_accounts=[])
+    assert "hardening_ssh_ports[0]: must be one whole number" in said and "FOUND" not in said.replace("FOUND {{", ""), said
