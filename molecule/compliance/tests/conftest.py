@@ -14,7 +14,10 @@ NAMES = ("compliance-debian12", "compliance-debian13")
 
 def play(playbook, *arguments):
     argv = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(playbook), *arguments]
-    extra = {"ANSIBLE_NOCOLOR": "1", "COLUMNS": "500", "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}
+    extra = {
+        "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "COLUMNS": "500", "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+    }  # fmt: skip
     return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=PROJECT, env={**os.environ, **extra})
 
 
