@@ -78,11 +78,6 @@ docs: ## An HTML site of all roles and plugins: build/docs/html/index.html
 tables: venv ## Write the variables' tables of the READMEs anew from the specifications
 	@"$(VENV_BIN)/python" docs/reference.py tables
 
-.PHONY: compliance
-compliance: ## Every host of the lab against what was declared of it, with OpenSCAP, Lynis, ssh-audit, debsums: build/compliance/report.html
-	@$(PYTHON) lab/lab.py up
-	@$(PYTHON) lab/judged.py
-
 RUNS ?= 8
 SEED ?= 1
 .PHONY: chaos

@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime
 import html
 import re
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 # A daily look, its jitter and the time that it takes.
 OLD_HOURS = 27

@@ -1,7 +1,7 @@
 """Two hardened hosts, judged by tools that are not ours; then what somebody changes by hand is found, each by its own control."""
 
 import re
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 import pytest
 

@@ -11,7 +11,7 @@ import platform
 import re
 import shutil
 import tempfile
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from compliance import common
 from compliance.model import control

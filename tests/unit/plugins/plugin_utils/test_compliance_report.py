@@ -1,7 +1,7 @@
 """The report of all hosts: what counts, what is said of a host that is silent, and that HTML and XML are what they claim to be."""
 
 import html.parser
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 import pytest
 
