@@ -101,7 +101,7 @@ def events(lines: Iterable[str], since: float = 0) -> Iterator[Event]:
             yield waiting.pop(serial)
         elif len(waiting) > 500:
             # A program's message has no end of its own; what is this far behind is whole.
-            yield waiting.pop(next(iter(waiting)))
+            yield waiting.pop(min(waiting, key=lambda number: waiting[number].at))
     yield from waiting.values()
 
 
