@@ -14,6 +14,8 @@ HEX = re.compile(r"^(?:[0-9A-F]{2})+$")
 # Fields in which the kernel writes text as hexadecimal digits when a blank or worse is in it.
 TEXT = ("name", "comm", "exe", "cwd", "cmd", "acct", "proctitle", "key", "path")
 UNSET = ("4294967295", "-1", "unset")
+# A program's own message, which is one record and has none that ends it.
+ALONE = re.compile(r"^(USER|CRED|SERVICE|ADD|DEL|GRP|ACCT|ROLE|DAEMON|CRYPTO|SYSTEM)_")
 # What ends an event or says nothing of its own.
 EMPTY = ("EOE", "PROCTITLE")
 
@@ -97,10 +99,10 @@ def events(lines: Iterable[str], since: float = 0) -> Iterator[Event]:
         kind, at, serial, fields = found
         event = waiting.setdefault(serial, Event(serial, at))
         add(event, kind, fields, len(line.encode("utf-8", "surrogateescape")))
-        if kind == "EOE":
+        if kind == "EOE" or ALONE.match(kind):
             yield waiting.pop(serial)
         elif len(waiting) > 500:
-            # A program's message has no end of its own; what is this far behind is whole.
+            # Its end was lost; what is this far behind is whole.
             yield waiting.pop(min(waiting, key=lambda number: waiting[number].at))
     yield from waiting.values()
 
