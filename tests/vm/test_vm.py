@@ -16,6 +16,8 @@ import pytest
 TRADING_SECONDS = int(os.environ.get("BOTOPS_VM_TRADING_SECONDS", "180"))
 # From the act to the moment at which ausearch finds it.
 FOUND_SECONDS = 20
+# An emulated engine takes two minutes to start and one more for a container.
+BOT_SECONDS = 420
 KEY_PATH = "/etc/bot-paper/secrets.env"
 BOTS = ("exchange", "paper", "echo")
 
@@ -178,7 +180,7 @@ def test_everything_is_back_after_a_boot(machine):
     print(f"\n{machine.reboot():6.1f} s  reboot")
     assert machine.orders() >= before
     for bot in bots(machine):
-        print(f"{machine.until(f'systemctl is-active -q bot-{bot}.service', 120):6.1f} s  bot-{bot} runs")
+        print(f"{machine.until(f'systemctl is-active -q bot-{bot}.service', BOT_SECONDS):6.1f} s  bot-{bot} runs", flush=True)
     seen = machine.orders()
     deadline = time.monotonic() + 120
     while machine.orders() <= seen:
