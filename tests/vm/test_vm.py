@@ -197,6 +197,7 @@ def test_every_kernel_setting_is_in_force_after_it(machine):
 
 
 def test_the_rules_are_loaded_after_it(machine):
+    assert machine.out("systemctl is-active auditd.service") == "active"
     machine.until("systemctl is-active -q botops-audit-rules.service", 120)
     said = machine.out("journalctl -b -q -o cat -u botops-audit-rules.service; botops-audit check; auditctl -s")
     print(f"\n{said}")
