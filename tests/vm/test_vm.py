@@ -226,7 +226,7 @@ def test_an_unconfirmed_change_is_taken_back_by_a_boot(machine):
     before = machine.out(f"sha256sum {drop_in}")
 
     def close():
-        machine.run(f"sed -i '1i AllowUsers nobody' {drop_in}; systemctl restart ssh")
+        machine.run(f"sed -i '1i DenyGroups admin' {drop_in}; systemctl restart ssh")
         assert machine.run("true").returncode == 255, "the door is open still"
 
     print(f"\n{machine.reboot(close, delay=20):6.1f} s  reboot behind a closed door")
