@@ -107,4 +107,4 @@ def alarms_now(plan, found):
 def surplus(plan, found):
     """Alarms that tell the fleet's topic and are declared no more."""
     wanted, topic = {alarm["name"] for alarm in plan["alarms"]}, found["topic"]
-    return [one["name"] for one in found["alarms"] if topic and topic["arn"] in one["alarm_actions"] and one["name"] not in wanted]
+    return sorted(one["name"] for one in found["alarms"] if topic and topic["arn"] in one["alarm_actions"] and one["name"] not in wanted)
