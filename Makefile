@@ -43,7 +43,7 @@ venv: ## The tests' virtual environment, pinned
 engine:
 	@lab/engine.sh
 
-.PHONY: test check lint unit sanity cloud molecule e2e core
+.PHONY: test check lint unit sanity cloud molecule e2e vm core
 test: ## Everything that CI runs
 	@$(PYTHON) lab/control_node.py requirements-dev.txt
 	@"$(VENV_BIN)/python" tests/run.py all
@@ -65,6 +65,9 @@ molecule: venv engine ## Molecule, every scenario, or one: make molecule SCENARI
 
 e2e: venv ## The lab from nothing, and all that is asserted of it
 	@"$(VENV_BIN)/python" tests/run.py lab
+
+vm: venv engine ## A QEMU machine for what no container shows: audit trail, kernel settings, reboots (BOTOPS_VM_RELEASE=debian12)
+	@"$(VENV_BIN)/python" tests/run.py vm
 
 check: venv ## Linters and unit tests together: what to run before every commit
 	@"$(VENV_BIN)/python" tests/run.py check

@@ -28,7 +28,7 @@ CONTROLS = {
     "bot-secrets": "a bot's secrets or configuration were read by somebody else, or changed",
     "bot-releases": "the code of a bot was changed",
     "botops-state": "this collection's own configuration, keys or state were read by somebody, or changed",
-    "docker": "Docker's configuration was changed, or somebody used its command or socket",
+    "docker": "Docker's configuration was changed, or somebody used its command",
     "identity": "users or groups were changed",
     "sudoers": "who may become root was changed",
     "ssh-server": "the SSH server's configuration or a key that opens an account was changed",
@@ -80,7 +80,8 @@ WATCHED = {
 # Read by a person as well: the trail itself.
 TRAIL = "/var/log/audit/"
 STATE = ("/etc/botops/", "/var/lib/botops/")
-SOCKETS = ("/run/docker.sock", "/run/containerd/containerd.sock")
+# Not one whose directory is made after the rules are loaded at boot: the kernel would not take it.
+SOCKETS = ("/run/docker.sock",)
 # Programs that act with other rights than whoever starts them, or on the kernel; recorded whoever starts them.
 PRIVILEGED = (
     "/usr/bin/su", "/usr/bin/sudo", "/usr/bin/sudoedit", "/usr/bin/pkexec", "/usr/bin/doas", "/usr/sbin/runuser", "/usr/bin/newgrp", "/usr/bin/sg",
@@ -209,8 +210,9 @@ def lines(values, found):
         part()
     text = [
         "# Written by the role botops.fleet.auditd; changes made here are lost.",
-        "# One rule that cannot be loaded does not keep the others out.",
-        "-c",
+        "# One rule that cannot be loaded, such as for a path that is gone, keeps neither the others out nor the daemon, which Debian 13 does not",
+        "# start when this fails (so not -c). botops-audit load names it.",
+        "-i",
         "-b %d" % values["backlog_limit"],
         "# 1: a fault of the audit system is told to the kernel's log. It never stops the host.",
         "-f 1",

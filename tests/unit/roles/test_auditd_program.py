@@ -163,10 +163,14 @@ def test_the_loudest_keys_are_named_until_the_rest_fits(program):
     assert found.evidence(AT, 40)["mb_per_day"] == 76.0
 
 
-def test_less_than_an_hour_counts_as_one(program):
-    found = program.report.Report([], str, AT + 60)
-    found.first, found.bytes = AT, {"denied": 1_000_000}
-    assert found.per_day(AT - 86400) == {"denied": pytest.approx(24.0)}
+def test_a_host_that_was_set_up_just_now_is_within_its_budget(program):
+    """One run of Ansible on a log that begins with it makes no day of such runs, whatever part of the day is asked for."""
+    found = program.report.Report([], str, AT)
+    found.first, found.bytes = AT - 60, {"root-commands": 6_000_000}
+    assert found.per_day(AT - 86400) == {"root-commands": pytest.approx(6.0)}
+    assert found.per_day(AT - 1800) == {"root-commands": pytest.approx(288.0)}
+    assert found.over(AT - 86400, 50) == found.over(AT - 1800, 50) == {}
+    assert list(found.over(AT - 1800, 5)) == ["root-commands"]
 
 
 def test_each_byte_of_the_log_counts_for_one_key(program):

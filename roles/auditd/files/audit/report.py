@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable
 from audit.records import Event, is_unset
 
 DAY = 86400
-# What a day makes is a guess out of less than an hour, in which a host is set up or started: it counts as an hour then.
-LEAST_SPAN = 3600
 SHOWN = 25
 # -EPERM and -EACCES: somebody was kept from it. Any other failure, such as a file that is there already, changed nothing and is nobody's act.
 REFUSED = ("-1", "-13")
@@ -152,8 +150,8 @@ class Report:
     # --- volume
 
     def span(self, since: float) -> float:
-        """Seconds that the events stand for: from `since`, or from the oldest record where the log does not go back so far."""
-        return max(self.now - max(since, self.first or self.now), LEAST_SPAN)
+        """Seconds that the events stand for. All that was asked for: a host that was set up an hour ago has had one run of Ansible, not 24."""
+        return max(self.now - since, 1)
 
     def per_day(self, since: float) -> dict[str, float]:
         """MB a day by key, the largest first."""
@@ -162,7 +160,8 @@ class Report:
 
     def over(self, since: float, budget: float) -> dict[str, float]:
         """Keys without which the rest would be within the budget, the largest first; none where all of it is."""
-        rates = self.per_day(since)
+        # Of less than a day what there was, and no guess of what a day would make of it.
+        rates = {key: rate * min(self.span(since), DAY) / DAY for key, rate in self.per_day(since).items()}
         left, found = sum(rates.values()), {}
         for key, rate in rates.items():
             if left <= budget:
