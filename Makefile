@@ -15,6 +15,9 @@ SPECS ?= ../shared/specs
 ifneq ($(wildcard $(SPECS)/digitalocean-openapi.json),)
 export BOTOPS_DIGITALOCEAN_OPENAPI ?= $(SPECS)/digitalocean-openapi.json
 endif
+ifneq ($(wildcard $(SPECS)/amazon-cloudwatch-agent-schema.json),)
+export BOTOPS_CLOUDWATCH_SCHEMA ?= $(SPECS)/amazon-cloudwatch-agent-schema.json
+endif
 
 .PHONY: help
 help: ## This list

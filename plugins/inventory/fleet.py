@@ -147,7 +147,8 @@ options:
         C(KEY:PATTERN) with a key of O(group_by); a host that matches one of them is in the group.
       - Groups of the default that are not mentioned keep their selectors; an empty list leaves a group empty.
       - The default puts hosts with a bot or one of the roles bot, primary, standby into C(bot_hosts), role docker into
-        C(docker_hosts), web into C(web_hosts), primary and standby into C(cluster_nodes), witness into C(cluster_witness).
+        C(docker_hosts), web into C(web_hosts), cloudwatch into C(cloudwatch_hosts), primary and standby into C(cluster_nodes), witness into
+        C(cluster_witness).
     type: dict
     default: {}
   tag_keys:

@@ -10,7 +10,7 @@ short_description: Look up everything of a fleet in an AWS account and region at
 version_added: 1.0.0
 description:
   - Returns what the role P(botops.fleet.fleet#role) compares with its declaration - network, key, security group, instances, addresses,
-    instance profile, bucket, topic and alarms - in one process with one session, where the modules of amazon.aws would be fourteen.
+    instance profile, bucket, log groups, topic and alarms - in one process with one session, where the modules of amazon.aws would be sixteen.
   - Sends reading requests only.
 options:
   name:
@@ -51,6 +51,11 @@ options:
     description: Bucket to look at.
     type: str
     default: ""
+  log_groups:
+    description: Log groups of CloudWatch to look at, with their metric filters.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - botops.fleet.aws
   - botops.fleet.aws.info
@@ -103,6 +108,7 @@ def main():
             "options": {name: {"type": "str", "required": True} for name in ("name", "instance_type", "owner", "image")},
         },
         bucket={"type": "str", "default": ""},
+        log_groups={"type": "list", "elements": "str", "default": []},
     )
     for name in ("state", "wait", "wait_timeout"):
         argument_spec.pop(name)

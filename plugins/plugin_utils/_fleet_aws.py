@@ -7,13 +7,9 @@ from __future__ import annotations
 import json
 import string
 
+from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet_aws_watch as watch
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import ANYWHERE, hosts, owner_tag
 
-#: Seed of every alarm: (suffix, metric, statistic, comparison, seconds, how often in a row).
-ALARMS = (
-    ("cpu", "CPUUtilization", "Average", "GreaterThanThreshold", 300, 2),
-    ("status", "StatusCheckFailed", "Maximum", "GreaterThanOrEqualToThreshold", 60, 2),
-)
 RULE = "botops"
 CLOSED = {"block_public_acls": True, "ignore_public_acls": True, "block_public_policy": True, "restrict_public_buckets": True}
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
@@ -124,12 +120,8 @@ def plan(values, account, partition, texts):
         "hosts": machines,
         "bucket": _bucket(bucket, partition) if bucket else None,
         "topic": {"name": name, "subscriptions": [{"protocol": "email", "endpoint": address} for address in alarms["emails"]]} if alarms else None,
-        "alarms": [
-            {"host": machine["name"], "name": f"{name} {machine['name']} {suffix}", "metric": metric, "namespace": "AWS/EC2", "statistic": statistic,
-             "comparison": comparison, "threshold": float(alarms["cpu"] if suffix == "cpu" else 1), "period": seconds, "evaluation_periods": times,
-             "treat_missing_data": "missing"}
-            for machine in machines for suffix, metric, statistic, comparison, seconds, times in ALARMS
-        ] if alarms else [],
+        "log_groups": watch.log_groups(declared, name),
+        "alarms": watch.alarms(declared, name),
     }  # fmt: skip
 
 
@@ -213,12 +205,13 @@ def changes(plan, found):
             address, machine = here["addresses"].get(host["name"]), here["instances"].get(host["name"])
             differ("elastic_ip", host["name"], address, ["" if machine and address and address["instance"] == machine["id"] else "instance"])
     _bucket_changes(plan, found, differ)
+    watch.log_changes(plan, found, differ, tags_differ)
     topic = found["topic"]
     if plan["topic"]:
         wanted = sorted(f"{one['protocol']} {one['endpoint']}" for one in plan["topic"]["subscriptions"])
         differ("topic", plan["topic"]["name"], topic, topic and [topic["subscriptions"] != wanted and "subscriptions",
                                                                  tags_differ(topic["tags"], plan["tags"]) and "tags"])  # fmt: skip
-    for alarm in alarms(plan, found):
+    for alarm in watch.alarms_now(plan, found):
         have = here["alarms"].get(alarm["name"])
         differ("alarm", alarm["name"], have, have and [key for key in have if have[key] != alarm.get(key)])
     return said
@@ -271,17 +264,6 @@ def _bucket_changes(plan, found, differ):
         differ("lifecycle", wanted["name"], rule, rule and [rule != {**wanted["lifecycle"], "enabled": True} and "days"])
 
 
-def alarms(plan, found):
-    """The alarms with what is known once their instances and topic are there."""
-    machines = {one["name"]: one["id"] for one in found["instances"]}
-    topic = [found["topic"]["arn"]] if found["topic"] else []
-    return [
-        {**{key: value for key, value in alarm.items() if key != "host"}, "dimensions": {"InstanceId": machines.get(alarm["host"], "")},
-         "alarm_actions": topic, "ok_actions": topic}
-        for alarm in plan["alarms"]
-    ]  # fmt: skip
-
-
 def notes(plan, found):
     """What differs and no run corrects, because it would stop or replace a host, or no module can."""
     said, here = [], there(plan, found)
@@ -306,6 +288,9 @@ def notes(plan, found):
         if not plan["role"] and have["profile"]:
             said.append(f"{name} has the instance profile {have['profile']}, and none is declared: aws ec2 disassociate-iam-instance-profile")
     declared = {host["name"] for host in plan["hosts"]}
+    surplus = watch.surplus(plan, found)
+    if surplus:
+        said.append("not declared: aws cloudwatch delete-alarms --alarm-names " + " ".join(f'"{name}"' for name in surplus))
     return said + [f"{one['name'] or one['id']} bears the fleet's tag and is not declared" for one in found["instances"] if one["name"] not in declared]
 
 
@@ -338,7 +323,9 @@ def view(plan, found):
     return {
         "changes": differences, "names": names, "there": here, "notes": notes(plan, found), "new": new_hosts(plan, found),
         "images": images(plan, found), "addresses": addresses(found),
-        "alarms": [alarm for alarm in alarms(plan, found) if alarm["name"] in names.get("alarm", ())],
+        "alarms": [alarm for alarm in watch.alarms_now(plan, found) if alarm["name"] in names.get("alarm", ())],
+        "log_groups": [group for group in plan["log_groups"] if group["name"] in names.get("log_group", ())],
+        "metric_filters": watch.metric_filters(plan, names.get("metric_filter", ())),
         "policies": {right: policies.get(right) for right in (name.rpartition(" ")[2] for name in names.get("policy", ()))},
         # By host: the address that is there and not on it, or none yet.
         "elastic": [{"host": name, "ip": here["addresses"].get(name, {}).get("ip", "")} for name in names.get("elastic_ip", ())],
@@ -371,6 +358,7 @@ def doomed(plan, found, with_data=False):
         "role": found["role"]["name"] if ours(found["role"]) else "",
         "policies": sorted(found["role"]["policies"]) if ours(found["role"]) else [],
         "bucket": bucket if with_data else "",
+        "log_groups": [one["name"] for one in found["log_groups"] if ours(one)] if with_data else [],
     }  # fmt: skip
     return {**going, "lines": [
         *(f"instance {one['name']} ({one['id']})" for one in found["instances"]),
@@ -382,7 +370,9 @@ def doomed(plan, found, with_data=False):
         *(f"alarm {name}" for name in going["alarms"]),
         *([f"topic {going['topic']}"] if going["topic"] else []),
         *([f"bucket, with every version of all that is in it, {going['bucket']}"] if going["bucket"] else []),
+        *(f"log group, with all that is in it, {name}" for name in going["log_groups"]),
         *([f"stays, for want of fleet_with_data: bucket {bucket}"] if bucket and not with_data else []),
+        *(f"stays, for want of fleet_with_data: log group {one['name']}" for one in found["log_groups"] if ours(one) and not with_data),
     ]}  # fmt: skip
 
 

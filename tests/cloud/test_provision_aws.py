@@ -33,7 +33,8 @@ DECLARED = {
         "security_group": {"inbound_rules": [{"ports": "22", "from": ["198.51.100.0/24"]}, {"ports": "443"}, {"ports": "8080", "from": ["fleet"]}]},
         "rights": ["backups", "cloudwatch"],
         "bucket": {"name": BUCKET, "noncurrent_days": 30},
-        "alarms": {"emails": ["ops@example.com"]},
+        "logs": {"retention_days": 60, "orders": '"order placed"'},
+        "alarms": {"emails": ["ops@example.com"], "agent": {"disk": 85}},
     },
 }
 
@@ -76,6 +77,9 @@ def killed_after(fleet, name):
 def inventoried(cloud):
     """How many of each kind there are in the account, without what the vendor made itself."""
     ec2, iam, s3 = cloud.client("ec2"), cloud.client("iam"), cloud.client("s3")
+    groups = {one["logGroupName"] for one in cloud.client("logs").describe_log_groups()["logGroups"]}
+    # moto keeps a filter that was replaced, and those of a group that is gone.
+    filters = {(one["logGroupName"], one["filterName"]) for one in cloud.client("logs").describe_metric_filters()["metricFilters"]}
     alive = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
     return {
         "instances": sum(len(one["Instances"]) for one in ec2.describe_instances(Filters=alive)["Reservations"]),
@@ -90,23 +94,26 @@ def inventoried(cloud):
         "buckets": len(s3.list_buckets()["Buckets"]),
         "topics": len(cloud.client("sns").list_topics()["Topics"]),
         "alarms": len(cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]),
+        "log groups": len(groups),
+        "metric filters": len([name for group, name in filters if group in groups]),
     }
 
 
 ALL = {"instances": 2, "vpcs": 1, "subnets": 1, "gateways": 1, "security groups": 1, "addresses": 1, "keys": 1, "roles": 1, "profiles": 1, "buckets": 1,
-       "topics": 1, "alarms": 4}  # fmt: skip
+       "topics": 1, "alarms": 12, "log groups": 2, "metric filters": 2}  # fmt: skip
 
 
 def test_the_plan_and_what_is_refused_write_nothing(fleet):
     planned = fleet.run("plan")
     assert fleet.writes() == []
-    for line in ("instance engine", "VPC prod", "security group prod", "elastic address web", "bucket example-prod-backups", "alarm prod web status"):
+    for line in ("instance engine", "VPC prod", "security group prod", "elastic address web", "bucket example-prod-backups", "alarm prod web status",
+                 "log group /botops/polymarket", "metric filter /botops/polymarket orders", "alarm prod polymarket orders"):  # fmt: skip
         assert f"create   {line}" in planned
-    # 15.18 and 7.59 for the instances, 30 GiB, two addresses, two times detailed monitoring, four alarms.
-    assert re.search(r"37\.07 +altogether", planned), planned[-2000:]
+    # 15.18 and 7.59 for the instances, 30 GiB, two addresses, two times detailed monitoring, twelve alarms.
+    assert re.search(r"37\.87 +altogether", planned), planned[-2000:]
 
     fleet.declared["fleet_monthly_budget"] = 30
-    assert "The plan costs 37.07 dollars a month, and fleet_monthly_budget is 30" in fleet.run("provision", fails=True)
+    assert "The plan costs 37.87 dollars a month, and fleet_monthly_budget is 30" in fleet.run("provision", fails=True)
     del fleet.declared["fleet_monthly_budget"]
     fleet.aws["hosts"][0]["image"] = {"name": "debian-99-amd64-*"}
     fleet.aws["hosts"][1].update(image={"owner": CANONICAL, "name": "twin-*"}, instance_type="t3.nano9")
@@ -162,6 +169,16 @@ def test_what_was_made_is_as_it_was_declared(fleet):
     cpu, status = alarms["prod web cpu"], alarms["prod web status"]
     assert (cpu["MetricName"], cpu["Threshold"], cpu["Period"], cpu["EvaluationPeriods"]) == ("CPUUtilization", 80.0, 300, 2)
     assert (status["MetricName"], status["Threshold"], status["Period"], status["EvaluationPeriods"]) == ("StatusCheckFailed", 1.0, 60, 2)
+    silent, disk, orders, errors = (alarms["prod " + name] for name in ("web agent", "engine disk", "polymarket orders", "polymarket errors"))
+    assert (silent["MetricName"], silent["Statistic"], silent["TreatMissingData"]) == ("mem_used_percent", "SampleCount", "breaching")
+    assert (disk["Namespace"], disk["Threshold"], disk["Dimensions"][0]["Name"]) == ("CWAgent", 85.0, "InstanceId")
+    assert (orders["Period"], orders["ComparisonOperator"], orders["TreatMissingData"], orders["Dimensions"]) == (900, "LessThanThreshold", "breaching", [])
+    assert errors["TreatMissingData"] == "notBreaching"
+    logs = fleet.cloud.client("logs")
+    assert {one["logGroupName"]: one["retentionInDays"] for one in logs.describe_log_groups()["logGroups"]} == {"/botops/polymarket": 60, "/botops/host": 60}
+    filters = {one["filterName"]: one for one in logs.describe_metric_filters(logGroupName="/botops/polymarket")["metricFilters"]}
+    assert {name: one["filterPattern"] for name, one in filters.items()} == {"errors": "ERROR", "orders": '"order placed"'}
+    assert [(one["metricName"], one["metricNamespace"]) for one in filters["orders"]["metricTransformations"]] == [(orders["MetricName"], orders["Namespace"])]
     assert cpu["Dimensions"] == [{"Name": "InstanceId", "Value": machines["web"]["InstanceId"]}] and cpu["AlarmActions"] == status["AlarmActions"]
 
 
@@ -169,6 +186,9 @@ def test_drift_is_seen_and_corrected(fleet):
     fleet.aws["security_group"]["inbound_rules"][0]["from"] = ["203.0.113.0/24"]
     fleet.aws["alarms"]["cpu"] = 90
     fleet.aws["rights"] = ["backups"]
+    del fleet.aws["alarms"]["agent"]
+    fleet.aws["logs"]["errors"] = "?ERROR ?CRITICAL"
+    fleet.cloud.client("logs").put_retention_policy(logGroupName="/botops/host", retentionInDays=1)
     fleet.cloud.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
     ec2 = fleet.cloud.client("ec2")
     engine = ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": ["engine"]}])["Reservations"][0]["Instances"][0]["InstanceId"]
@@ -179,12 +199,15 @@ def test_drift_is_seen_and_corrected(fleet):
     iam.attach_role_policy(RoleName="prod", PolicyArn=foreign)
     planned = fleet.run("plan")
     for line in ("role prod (attached policies)", "security group prod (inbound rules)", "alarm prod web cpu (threshold)",
-                 "policy prod cloudwatch (not declared)", f"bucket {BUCKET} (versioning)", "instance engine (tags)"):  # fmt: skip
+                 "policy prod cloudwatch (not declared)", f"bucket {BUCKET} (versioning)", "instance engine (tags)", "log group /botops/host (retention)",
+                 "metric filter /botops/polymarket errors (pattern)"):  # fmt: skip
         assert f"change   {line}" in planned
     assert fleet.writes() == []
     fleet.run("provision")
     assert fleet.writes() and not {"RunInstances", "CreateVpc", "CreateSecurityGroup", "AllocateAddress"} & set(fleet.writes())
-    assert "nothing to change" in fleet.run("plan") and inventoried(fleet.cloud) == ALL
+    planned = fleet.run("plan")
+    assert "nothing to change" in planned and inventoried(fleet.cloud) == ALL
+    assert 'not declared: aws cloudwatch delete-alarms --alarm-names "prod engine agent"' in " ".join(planned.split())
 
 
 def test_the_removal_asks_and_leaves_what_is_not_ours(fleet):
@@ -201,7 +224,8 @@ def test_the_removal_asks_and_leaves_what_is_not_ours(fleet):
 
     said = fleet.run("destroy", "-e", "fleet_confirm=prod")
     assert f"stays, for want of fleet_with_data: bucket {BUCKET}" in said
-    assert inventoried(fleet.cloud) == {**dict.fromkeys(ALL, 0), "instances": 1, "buckets": 1}
+    assert "stays, for want of fleet_with_data: log group /botops/polymarket" in said
+    assert inventoried(fleet.cloud) == {**dict.fromkeys(ALL, 0), "instances": 1, "buckets": 1, "log groups": 2, "metric filters": 2}
     alive = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])["Reservations"]
     assert [one["InstanceId"] for reservation in alive for one in reservation["Instances"]] == [neighbour]
     assert len(ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag:fleet", "Values": ["prod"]}])["Snapshots"]) == 2

@@ -90,6 +90,11 @@ def alarm_of(raw):
     }
 
 
+def metric_filter_of(raw):
+    change = (raw.get("metricTransformations") or [{}])[0]
+    return {"pattern": raw.get("filterPattern") or "", "metric": change.get("metricName"), "namespace": change.get("metricNamespace")}
+
+
 def lifecycle_of(rules):
     """{rule: {field: days}} of a bucket's lifecycle."""
     found = {}
@@ -116,7 +121,7 @@ class FleetInfo:
     def everything(self):
         said = self.aws.api("sts").read("get_caller_identity")
         found = {"account": said["Account"], "partition": said["Arn"].split(":")[1]}
-        for part in (self.network, self.machines, self.offer, self.profile, self.bucket, self.topic, self.alarms):
+        for part in (self.network, self.machines, self.offer, self.profile, self.bucket, self.topic, self.alarms, self.logs):
             found.update(part(found))
         return found
 
@@ -260,3 +265,16 @@ class FleetInfo:
     def alarms(self, found):
         listed = self.aws.api("cloudwatch").pages("describe_alarms", "MetricAlarms", AlarmNamePrefix=self.params["name"] + " ", AlarmTypes=["MetricAlarm"])
         return {"alarms": [alarm_of(raw) for raw in listed]}
+
+    def logs(self, found):
+        """The log groups that were named. One that is not there is not listed."""
+        logs, listed = self.aws.api("logs"), []
+        for name in self.params["log_groups"]:
+            for raw in logs.pages("describe_log_groups", "logGroups", logGroupNamePrefix=name):
+                if raw["logGroupName"] == name:
+                    filters = logs.pages("describe_metric_filters", "metricFilters", logGroupName=name)
+                    listed.append({
+                        "name": name, "retention": raw.get("retentionInDays"), "filters": {one["filterName"]: metric_filter_of(one) for one in filters},
+                        "tags": logs.read("list_tags_log_group", logGroupName=name).get("tags") or {},
+                    })  # fmt: skip
+        return {"log_groups": listed}

@@ -29,6 +29,7 @@ DEFAULT_MAP = {
     "bot_hosts": ["bot:*", "role:bot", "role:primary", "role:standby"],
     "docker_hosts": ["role:docker"],
     "web_hosts": ["role:web"],
+    "cloudwatch_hosts": ["role:cloudwatch"],
     "cluster_nodes": ["role:primary", "role:standby"],
     "cluster_witness": ["role:witness"],
 }

@@ -9,6 +9,7 @@ import ipaddress
 import re
 
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws import owner
+from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws_watch import bots
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import name_and_count, of_one_name, roles
 
 REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
@@ -16,6 +17,7 @@ TYPE = re.compile(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
 BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
 OWNER = re.compile(r"^(\d{12}|self|amazon|aws-marketplace)$")
 KEY = re.compile(r"^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/=]+( .*)?$")
+LOG_GROUP = re.compile(r"^[A-Za-z0-9_/.#-]{1,400}$")
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
 # Tags that the role writes itself.
 OURS = ("Name", "role", "bot", "env")
@@ -24,10 +26,10 @@ OURS = ("Name", "role", "bot", "env")
 def check_aws(aws: dict) -> list[str]:
     """Sentences about the declaration by itself, without the variable's name in front."""
     if not aws.get("region"):
-        given = [key for key in ("hosts", "security_group", "bucket", "alarms", "ip_range", "rights") if aws.get(key)]
+        given = [key for key in ("hosts", "security_group", "bucket", "alarms", "logs", "ip_range", "rights") if aws.get(key)]
         return ["region: is missing; write the region, such as us-east-1."] if given else []
     found = []
-    for part in (_region, _hosts, _network, _rules, _storage, _alarms):
+    for part in (_region, _hosts, _network, _rules, _storage, _alarms, _logs):
         found += part(aws)
     return found
 
@@ -154,4 +156,26 @@ def _alarms(aws):
         found.append(f"alarms.cpu: is {alarms['cpu']}; write 1 to 99 per cent.")
     if not aws["hosts"]:
         found.append("alarms: there are no hosts to watch; declare hosts.")
+    agent = alarms.get("agent")
+    if agent and "cloudwatch" not in aws["rights"]:
+        found.append("alarms.agent: the hosts' agent may tell nothing; add cloudwatch to rights.")
+    found += [f"alarms.agent.{key}: is {agent[key]}; write 1 to 99 per cent." for key in ("memory", "disk") if agent and not 1 <= agent[key] <= 99]
+    return found
+
+
+def _logs(aws):
+    logs = aws.get("logs")
+    if not logs:
+        return []
+    found = []
+    if not LOG_GROUP.match(logs["prefix"]):
+        found.append(f"logs.prefix: {logs['prefix']!r} cannot begin a log group's name; use letters, digits and _ - / . #, without spaces.")
+    if not bots(aws):
+        found.append("logs: no host has a bot whose lines could be kept; write hosts[].bot.")
+    if not 1 <= logs["orders_minutes"] <= 1440:
+        found.append(f"logs.orders_minutes: is {logs['orders_minutes']}; write 1 to 1440 minutes.")
+    for key in ("errors", "orders"):
+        text = logs[key]
+        if len(text) > 1024 or text.count('"') % 2:
+            found.append(f"logs.{key}: {text[:40]!r} is no filter pattern; write a word such as ERROR, or words in double quotes.")
     return found

@@ -42,6 +42,10 @@ def _taken(aws, plan, found):
         wanted = {"key pair": plan["key"], "role": plan["role"], "topic": plan["topic"]}[what]
         if wanted and there and there[0]["tags"].get(key) != value:
             said.append(f"region: a {what} {there[0]['name']} is there without the tag {key}={value}; tag or remove it, or choose another fleet_name.")
+    for group in found["log_groups"]:
+        # What the agent made before the fleet was declared bears no tag.
+        if group["tags"].get(key, value) != value:
+            said.append(f"logs.prefix: the log group {group['name']} bears {key}={group['tags'][key]}, so it is another fleet's; choose another prefix.")
     bucket = found["bucket"]
     if plan["bucket"] and bucket:
         name = plan["bucket"]["name"]

@@ -73,6 +73,7 @@ def test_an_empty_account_has_its_default_network_and_nothing_of_the_fleets(ask)
     assert found["types"] == ["t3.micro"] and found["images"] == [{"owner": "self", "name": "mine-*", "newest": []}]
     assert {key for key in found if found[key] in (None, [])} == {
         "vpcs", "gateways", "tables", "security_groups", "keys", "addresses", "instances", "role", "profile", "bucket", "topic", "alarms",
+        "log_groups",
     }  # fmt: skip
 
 
@@ -103,3 +104,16 @@ def test_a_bucket_of_another_account_is_foreign(ask, client, calls):
     refused = ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "GetBucketLocation")
     calls.fail("GetBucketLocation", refused)
     assert ask(bucket="example-prod-backups")["bucket"] == {"name": "example-prod-backups", "foreign": True}
+
+
+def test_log_groups_are_told_by_name_with_their_filters(ask, client):
+    logs = client("logs")
+    for name in ("/botops/pm", "/botops/pm-2"):
+        logs.create_log_group(logGroupName=name, tags={"fleet": "prod"})
+    logs.put_retention_policy(logGroupName="/botops/pm", retentionInDays=30)
+    change = {"metricName": "pm errors", "metricNamespace": "botops/prod", "metricValue": "1"}
+    logs.put_metric_filter(logGroupName="/botops/pm", filterName="errors", filterPattern="ERROR", metricTransformations=[change])
+    assert ask(log_groups=["/botops/pm", "/botops/none"])["log_groups"] == [{
+        "name": "/botops/pm", "retention": 30, "tags": {"fleet": "prod"},
+        "filters": {"errors": {"pattern": "ERROR", "metric": "pm errors", "namespace": "botops/prod"}},
+    }]  # fmt: skip

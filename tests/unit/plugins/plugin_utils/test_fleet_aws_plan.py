@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from ansible_collections.botops.fleet.plugins.filter import fleet as doors
-from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet, _fleet_aws
+from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet, _fleet_aws, _fleet_aws_watch
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight import fleet_aws_found
 from preflight_harness import refusals, typed_values
 
@@ -23,7 +23,8 @@ AWS = {
     "security_group": {"inbound_rules": [{"ports": "22", "from": ["198.51.100.0/24"]}, {"ports": "443"}, {"ports": "8080", "from": ["fleet"]}]},
     "rights": ["backups", "cloudwatch", "fencing"],
     "bucket": {"name": "example-prod-backups"},
-    "alarms": {"emails": ["ops@example.com"]},
+    "logs": {"orders": "order"},
+    "alarms": {"emails": ["ops@example.com"], "agent": {}},
 }
 GOOD = {"fleet_name": "prod", "fleet_admin": {"name": "admin", "keys": [KEY]}, "fleet_aws": AWS}
 TABLE = json.loads((pathlib.Path(doors.FILES) / "aws_prices.json").read_text())
@@ -34,7 +35,7 @@ def aws(**changes):
 
 
 def host(**changes):
-    return aws(hosts=[{"name": "web", "instance_type": "t3.micro", **changes}])
+    return aws(hosts=[{"name": "web", "instance_type": "t3.micro", "bot": "pm", **changes}])
 
 
 def without(*keys):
@@ -64,7 +65,8 @@ def test_a_sensible_declaration_is_accepted():
         (host(roles=["a b"]), "hosts[0].roles: 'a b' is no role"),
         (host(tags={"Name": "x"}), "hosts[0].tags: Name is written by this role"),
         (host(tags={"aws:x": "x"}), "hosts[0].tags: aws:x is written by AWS"),
-        (aws(hosts=[{"name": "a", "count": 2, "instance_type": "t3.micro"}, {"name": "a-1", "instance_type": "t3.micro"}]), "hosts: two are called a-1"),
+        (aws(hosts=[{"name": "a", "count": 2, "instance_type": "t3.micro"}, {"name": "a-1", "instance_type": "t3.micro", "bot": "pm"}]),
+         "hosts: two are called a-1"),
         (without("security_group"), "security_group: is missing, so nobody could reach the hosts"),
         ({**GOOD, "fleet_owner_tag": "role:x"}, "fleet_owner_tag: at AWS the key role says something else of a host; write another"),
         (aws(ip_range="10.0.0.0/33"), "ip_range: '10.0.0.0/33' is no network"),
@@ -81,7 +83,13 @@ def test_a_sensible_declaration_is_accepted():
         (aws(alarms={"emails": []}), "alarms.emails: is empty"),
         (aws(alarms={"emails": ["ops"]}), "alarms.emails: 'ops' is no address."),
         (aws(alarms={"emails": ["a@example.com"], "cpu": 100}), "alarms.cpu: is 100; write 1 to 99 per cent."),
-        (aws(hosts=[]), "alarms: there are no hosts to watch; declare hosts."),
+        ({"fleet_aws": {**without("logs")["fleet_aws"], "hosts": []}}, "alarms: there are no hosts to watch; declare hosts."),
+        (aws(rights=["backups"]), "alarms.agent: the hosts' agent may tell nothing; add cloudwatch to rights."),
+        (aws(alarms={"emails": ["a@example.com"], "agent": {"disk": 0}}), "alarms.agent.disk: is 0; write 1 to 99 per cent."),
+        (aws(logs={"prefix": "my bots"}), "logs.prefix: 'my bots' cannot begin a log group's name"),
+        (aws(logs={"retention_days": 31}), "logs.retention_days"),
+        (aws(logs={"orders": 'order "placed'}), "logs.orders: 'order \"placed' is no filter pattern"),
+        (aws(logs={"orders_minutes": 0}), "logs.orders_minutes: is 0; write 1 to 1440 minutes."),
         ({"fleet_digitalocean": {"region": "nyc3", "hosts": [{"name": "web", "size": "x"}]}}, "fleet_aws.hosts: web is a host of fleet_digitalocean already"),
     ],
 )
@@ -112,7 +120,8 @@ def nothing(**changes):
         "subnets": [{"id": f"subnet-{zone}", "vpc": "vpc-0", "cidr": "172.31.0.0/20", "zone": f"us-east-1{zone}", "default": True, "public": True, "tags": {}}
                     for zone in "ba"],
         "gateways": [], "tables": [], "security_groups": [], "keys": [], "addresses": [], "instances": [], "role": None, "profile": None, "bucket": None,
-        "topic": None, "alarms": [], "images": [{"owner": "136693071363", "name": "debian-13-amd64-*", "newest": NEWEST}], "types": ["t3.micro", "t3.small"],
+        "topic": None, "alarms": [], "log_groups": [],
+        "images": [{"owner": "136693071363", "name": "debian-13-amd64-*", "newest": NEWEST}], "types": ["t3.micro", "t3.small"],
         **changes,
     }  # fmt: skip
 
@@ -148,7 +157,8 @@ def complete(wanted):
         },
         topic={"arn": "arn:topic", "name": "prod", "tags": {"fleet": "prod"}, "subscriptions": ["email ops@example.com"]}, images=[],
     )  # fmt: skip
-    found["alarms"] = _fleet_aws.alarms(wanted, found)
+    found["alarms"] = _fleet_aws_watch.alarms_now(wanted, found)
+    found["log_groups"] = [{**group, "tags": {"fleet": "prod"}} for group in wanted["log_groups"]]
     return copy.deepcopy(found)
 
 
@@ -189,9 +199,9 @@ def test_from_nothing_all_is_created_and_afterwards_nothing():
     wanted = plan()
     first = _fleet_aws.view(wanted, nothing())
     assert {one["action"] for one in first["changes"]} == {"create"}
-    assert sorted(first["names"]) == ["alarm", "bucket", "elastic_ip", "gateway", "instance", "key", "lifecycle", "policy", "profile", "role", "route",
-                                      "security_group", "subnet", "topic", "vpc"]  # fmt: skip
-    assert len(first["names"]["alarm"]) == 6 and first["new"] == ["engine-1", "engine-2", "web"] and first["images"]["web"]["id"] == "ami-2"
+    assert sorted(first["names"]) == ["alarm", "bucket", "elastic_ip", "gateway", "instance", "key", "lifecycle", "log_group", "metric_filter", "policy",
+                                      "profile", "role", "route", "security_group", "subnet", "topic", "vpc"]  # fmt: skip
+    assert len(first["names"]["alarm"]) == 17 and first["new"] == ["engine-1", "engine-2", "web"] and first["images"]["web"]["id"] == "ami-2"
     last = _fleet_aws.view(wanted, complete(wanted))
     assert last["changes"] == [] and last["notes"] == [] and last["new"] == [] and last["alarms"] == [] and last["elastic"] == []
     assert last["addresses"]["web"] == "198.51.100.1" and last["addresses"]["engine-1"] == "203.0.113.1"
@@ -223,7 +233,11 @@ def test_from_nothing_all_is_created_and_afterwards_nothing():
         (lambda found: found["bucket"]["lifecycle"]["botops"].update(enabled=False), "change lifecycle of example-prod-backups (days)"),
         (lambda found: found["topic"].update(subscriptions=[]), "change topic prod (subscriptions)"),
         (lambda found: found["alarms"][0].update(threshold=99.0), "change alarm prod engine-1 cpu (threshold)"),
-        (lambda found: found["alarms"].pop(), "create alarm prod web status"),
+        (lambda found: found["alarms"].pop(), "create alarm prod pm orders"),
+        (lambda found: found["log_groups"][0].update(retention=None), "change log group /botops/pm (retention)"),
+        (lambda found: found["log_groups"][1].update(tags={}), "change log group /botops/host (tags)"),
+        (lambda found: found["log_groups"][0]["filters"]["orders"].update(pattern="x"), "change metric filter /botops/pm orders (pattern)"),
+        (lambda found: found["log_groups"][0]["filters"].pop("errors"), "create metric filter /botops/pm errors"),
     ],
 )
 def test_each_difference_is_seen_and_named(drift, expected):
@@ -251,7 +265,8 @@ def test_what_no_run_corrects_is_told(drift, note):
     (said,) = _fleet_aws.notes(wanted, found)
     assert note in said and _fleet_aws.changes(wanted, found) == []
     found["instances"] = found["instances"][:2]
-    surplus = _fleet_aws.notes(plan(**aws(hosts=[AWS["hosts"][1]])), found)
+    found["alarms"] = []
+    surplus = _fleet_aws.notes(plan(**aws(hosts=[{**AWS["hosts"][1], "bot": "pm"}])), found)
     assert surplus == [f"engine-{number} bears the fleet's tag and is not declared" for number in (1, 2)]
 
 
@@ -329,13 +344,37 @@ def test_a_removal_takes_what_bears_the_tag_and_nothing_else():
     found["alarms"].append({**found["alarms"][0], "name": "prod of another team", "alarm_actions": ["arn:other"], "dimensions": {"InstanceId": "i-99"}})
     found["keys"][0]["tags"] = {}
     going = _fleet_aws.doomed(wanted, found)
-    assert len(going["alarms"]) == 6 and "prod of another team" not in going["alarms"]
+    assert len(going["alarms"]) == 17 and "prod of another team" not in going["alarms"]
     assert going["key_pairs"] == [] and going["instances"] == ["i-1", "i-2", "i-3"] and going["addresses"] == ["198.51.100.1"]
     assert going["bucket"] == "" and len(going["snapshots"]) == 3
-    assert going["lines"][-1] == "stays, for want of fleet_with_data: bucket example-prod-backups"
+    assert "stays, for want of fleet_with_data: bucket example-prod-backups" in going["lines"]
     with_data = _fleet_aws.doomed(wanted, found, with_data=True)
     assert with_data["bucket"] == "example-prod-backups" and with_data["snapshots"] == []
     found["bucket"]["tags"] = {"fleet": "other"}
     assert _fleet_aws.doomed(wanted, found, with_data=True)["bucket"] == ""
     empty = _fleet_aws.doomed(wanted, nothing())
     assert empty["lines"] == [] and not any(empty.values())
+
+
+def test_silence_is_an_alarm_and_what_was_never_told_is_none():
+    made = {alarm["name"]: alarm for alarm in plan()["alarms"]}
+    assert {name.rpartition(" ")[2]: alarm["treat_missing_data"] for name, alarm in made.items()} == {
+        "cpu": "missing", "status": "missing", "memory": "missing", "disk": "missing", "agent": "breaching", "errors": "notBreaching", "orders": "breaching",
+    }  # fmt: skip
+    assert made["prod pm orders"]["period"] == 900 and made["prod web agent"]["statistic"] == "SampleCount"
+
+
+def test_a_filter_that_is_no_longer_declared_goes_and_a_strangers_stays():
+    wanted = plan(**aws(logs={"errors": "", "orders": "order"}))
+    found = complete(plan())
+    found["log_groups"][0]["filters"]["theirs"] = {"pattern": "x", "metric": "y", "namespace": "z"}
+    view = _fleet_aws.view(wanted, found)
+    assert view["metric_filters"] == [{"group": "/botops/pm", "key": "errors", "pattern": "", "metric": "", "namespace": ""}]
+    assert view["notes"] == ['not declared: aws cloudwatch delete-alarms --alarm-names "prod pm errors"']
+
+
+def test_log_groups_go_only_with_the_data():
+    wanted, found = plan(), complete(plan())
+    assert _fleet_aws.doomed(wanted, found)["log_groups"] == []
+    assert "stays, for want of fleet_with_data: log group /botops/pm" in _fleet_aws.doomed(wanted, found)["lines"]
+    assert _fleet_aws.doomed(wanted, found, with_data=True)["log_groups"] == ["/botops/pm", "/botops/host"]

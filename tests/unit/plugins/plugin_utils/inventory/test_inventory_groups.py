@@ -28,6 +28,7 @@ def test_native_groups():
         ("role:witness", {"cluster_witness"}),
         ("role:web", {"web_hosts"}),
         ("role:docker", {"docker_hosts"}),
+        ("role:cloudwatch", {"cloudwatch_hosts"}),
         ("role:bot,web", {"bot_hosts", "web_hosts"}),
         ("web", set()),
     ],
