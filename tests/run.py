@@ -26,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
 # Scenarios that assert times of a second or two: no other tests run beside theirs. In their order: the bots of those that still
 # wait trade on meanwhile, and the last ones have the narrowest limits.
-TIMED = ("pair", "bot_compose", "lockout")
+TIMED = ("pair", "bot_compose", "bot_deploy", "lockout")
 # What `molecule test` does, in two halves; lockout has next to nothing of the first.
 HALVES = {"hosts": ["destroy", "check", "converge", "idempotence"], "tests": ["verify", "side-effect", "destroy"]}
 WHOLE = ("lockout",)
@@ -46,7 +46,7 @@ SECONDS = {
     "molecule ha_cluster": 350, "molecule docker_host": 260, "molecule hardening_docker": 150,
     "molecule haproxy_vip": 110, "molecule auditd": 60, "molecule notify": 400, "cloud": 300, "sanity ansible-test": 100, "sanity galaxy-importer": 30,
     # Last, since from then on their bots trade beside whatever else runs.
-    "molecule bot_compose, its hosts": 20, "molecule pair, its hosts": 10,
+    "molecule bot_compose, its hosts": 20, "molecule bot_deploy, its hosts": 15, "molecule pair, its hosts": 10,
 }  # fmt: skip
 NOT_MEASURED = 300
 PYTHON = sys.executable
