@@ -11,4 +11,4 @@ __all__ = ["FilterModule"]
 
 class FilterModule:
     def filters(self):
-        return {"auditd_plan": _auditd.plan, "auditd_wanted": _auditd.wanted}
+        return {"auditd_plan": _auditd.plan, "auditd_wanted": _auditd.wanted, "auditd_in_container": _auditd.in_container}

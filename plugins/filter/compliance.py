@@ -14,6 +14,7 @@ class FilterModule:
         return {
             "compliance_config": _compliance.config,
             "compliance_packages": _compliance.packages,
+            "compliance_evidence": _compliance_report.evidence,
             "compliance_report": _compliance_report.report,
             "compliance_lines": _compliance_report.lines,
             "compliance_html": _compliance_report.page,

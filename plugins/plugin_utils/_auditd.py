@@ -91,6 +91,14 @@ PRIVILEGED = (
 MODULE_TOOLS = ("/usr/bin/kmod",)
 DOCKER_TOOLS = ("/usr/bin/docker", "/usr/bin/ctr", "/usr/bin/containerd-shim-runc-v2")
 
+# What Ansible calls a guest whose audit system is its host's.
+CONTAINERS = ("container", "containerd", "docker", "kubernetes", "lxc", "openvz", "podman", "systemd-nspawn")
+
+
+def in_container(facts):
+    """Whether `ansible_facts` are those of a container, which has no audit system of its own."""
+    return facts.get("virtualization_type") in CONTAINERS and facts.get("virtualization_role") != "host"
+
 
 def bot_paths(bot):
     """(configuration and secrets, releases) of one bot."""

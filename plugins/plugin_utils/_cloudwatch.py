@@ -81,15 +81,16 @@ def metrics(values):
     return found
 
 
-def group(values, name):
-    return "%s/%s" % (values["log_group_prefix"].rstrip("/"), name)
+def log_group(prefix, name):
+    """The log group of a bot, or C(host) for the hosts' own units. The fleet makes it, and the agent fills it."""
+    return "%s/%s" % (prefix.rstrip("/"), name)
 
 
 def logs(values):
     host = NAME_OF_HOST[values["mode"]]
     files, journal = [], []
     for bot in values["bots"]:
-        common = {"log_group_name": group(values, bot), "retention_in_days": values["retention_days"]}
+        common = {"log_group_name": log_group(values["log_group_prefix"], bot), "retention_in_days": values["retention_days"]}
         for name in values["log_files"]:
             stream = re.sub(r"\.log$", "", name)
             path = "/var/log/bot-%s/%s" % (bot, name)
@@ -97,7 +98,7 @@ def logs(values):
         if values["journal"]:
             journal.append({**common, "log_stream_name": host + "/journal", "units": ["bot-%s.service" % bot]})
     if values["units"]:
-        journal.append({"log_group_name": group(values, "host"), "log_stream_name": host + "/journal", "units": list(values["units"]),
+        journal.append({"log_group_name": log_group(values["log_group_prefix"], "host"), "log_stream_name": host + "/journal", "units": list(values["units"]),
                         "retention_in_days": values["retention_days"]})  # fmt: skip
     found = {key: {"collect_list": entries} for key, entries in (("files", files), ("journald", journal)) if entries}
     return {"logs_collected": found} if found else None
@@ -148,6 +149,7 @@ def plan(values):
         "configuration": configuration(values),
         "removed": [DROP_IN, CONFIG, CREDENTIALS, DOWNLOADS, "/var/lib/botops/pending/cloudwatch_agent.json"],
         "drop_in_home": DROP_IN_HOME,
+        "downloads": DOWNLOADS,
     }
 
 

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import html
+import json
 import re
 from xml.etree import ElementTree
 
@@ -21,6 +23,21 @@ UNPRINTABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 def moment(text):
     return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+
+
+def evidence(names, hostvars):
+    """{host: the object of its compliance.json, or {error: a sentence}}, out of what playbooks/compliance.yml registered of each."""
+    found = {}
+    for name in names:
+        looked, said = (hostvars[name].get(variable) or {} for variable in ("__compliance_looked", "__compliance_evidence"))
+        if looked.get("rc"):
+            words = next(iter(looked.get("stderr_lines") or []), "")
+            found[name] = {"error": "the look did not end well: %s; journalctl -u botops-compliance" % words}
+        elif said.get("content"):
+            found[name] = json.loads(base64.b64decode(said["content"]))
+        else:
+            found[name] = {"error": "it was not reached"} if said.get("unreachable", not said) else {}
+    return found
 
 
 def percent(controls):

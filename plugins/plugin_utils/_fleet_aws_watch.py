@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
+from ansible_collections.botops.fleet.plugins.plugin_utils._cloudwatch import log_group
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
 
 ABOVE, REACHED, BELOW = "GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold"
-#: Seed of every alarm: (suffix, metric, statistic, comparison, seconds, how often in a row).
+#: Seed of every host's alarms: (suffix, metric, statistic, comparison, seconds, how often in a row, what it means that nothing is told).
 ALARMS = (
-    ("cpu", "CPUUtilization", "Average", ABOVE, 300, 2),
-    ("status", "StatusCheckFailed", "Maximum", REACHED, 60, 2),
+    ("cpu", "CPUUtilization", "Average", ABOVE, 300, 2, "missing"),
+    ("status", "StatusCheckFailed", "Maximum", REACHED, 60, 2, "missing"),
 )
-#: What the agent tells of a host (namespace CWAgent, by InstanceId alone): the same, and what it means that nothing is told.
+#: The same of what the agent tells of a host, by InstanceId alone.
 AGENT_ALARMS = (
     ("memory", "mem_used_percent", "Average", ABOVE, 300, 2, "missing"),
     ("disk", "disk_used_percent", "Maximum", ABOVE, 300, 1, "missing"),
@@ -32,7 +33,7 @@ def bots(declared):
 def log_group_names(declared):
     """Names of the log groups that are declared: one for each bot, and one for the hosts' own units."""
     logs = declared.get("logs")
-    return ["%s/%s" % (logs["prefix"].rstrip("/"), name) for name in [*bots(declared), "host"]] if logs else []
+    return [log_group(logs["prefix"], name) for name in [*bots(declared), "host"]] if logs else []
 
 
 def log_groups(declared, name):
@@ -51,25 +52,28 @@ def alarms(declared, name):
     told, logs = declared.get("alarms"), declared.get("logs")
     if not told:
         return []
-    found, agent, namespace = [], told.get("agent"), SPACE % name
-
-    def alarm(host, of, suffix, metric, space, statistic, comparison, threshold, seconds, times, missing):
-        found.append({
-            "host": host, "name": f"{name} {of} {suffix}", "metric": metric, "namespace": space, "statistic": statistic, "comparison": comparison,
-            "threshold": float(threshold), "period": seconds, "evaluation_periods": times, "treat_missing_data": missing,
-        })  # fmt: skip
-
+    tables = [("AWS/EC2", ALARMS, told)]
+    if told.get("agent"):
+        tables.append((told["agent"]["namespace"], AGENT_ALARMS, told["agent"]))
+    found = []
     for host, _about in hosts(declared):
-        for suffix, metric, statistic, comparison, seconds, times in ALARMS:
-            alarm(host, host, suffix, metric, "AWS/EC2", statistic, comparison, told["cpu"] if suffix == "cpu" else 1, seconds, times, "missing")
-        for suffix, metric, statistic, comparison, seconds, times, missing in AGENT_ALARMS if agent else ():
-            alarm(host, host, suffix, metric, agent["namespace"], statistic, comparison, agent.get(suffix) or 1, seconds, times, missing)
+        for space, table, thresholds in tables:
+            for suffix, *row in table:
+                found.append(_alarm(name, host, host, suffix, space, thresholds.get(suffix) or 1, row))
     for bot in bots(declared) if logs else ():
-        if logs["errors"]:
-            alarm("", bot, "errors", f"{bot} errors", namespace, "Sum", REACHED, 1, 300, 1, "notBreaching")
-        if logs["orders"]:
-            alarm("", bot, "orders", f"{bot} orders", namespace, "Sum", BELOW, 1, 60 * logs["orders_minutes"], 1, "breaching")
+        for key, row in (("errors", ("Sum", REACHED, 300, 1, "notBreaching")), ("orders", ("Sum", BELOW, 60 * logs["orders_minutes"], 1, "breaching"))):
+            if logs[key]:
+                found.append(_alarm(name, "", bot, key, SPACE % name, 1, (f"{bot} {key}", *row)))
     return found
+
+
+def _alarm(name, host, of, suffix, namespace, threshold, row):
+    """One alarm about `of`; `row` is (metric, statistic, comparison, seconds, times, missing) as in the tables above."""
+    metric, statistic, comparison, seconds, times, missing = row
+    return {
+        "host": host, "name": f"{name} {of} {suffix}", "metric": metric, "namespace": namespace, "statistic": statistic, "comparison": comparison,
+        "threshold": float(threshold), "period": seconds, "evaluation_periods": times, "treat_missing_data": missing,
+    }  # fmt: skip
 
 
 def log_changes(plan, found, differ, tags_differ):

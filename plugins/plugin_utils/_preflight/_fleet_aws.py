@@ -11,13 +11,13 @@ import re
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws import owner
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws_watch import bots
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import name_and_count, of_one_name, roles
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight.cloudwatch_agent import LOG_GROUP
 
 REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
 TYPE = re.compile(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
 BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
 OWNER = re.compile(r"^(\d{12}|self|amazon|aws-marketplace)$")
 KEY = re.compile(r"^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/=]+( .*)?$")
-LOG_GROUP = re.compile(r"^[A-Za-z0-9_/.#-]{1,400}$")
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
 # Tags that the role writes itself.
 OURS = ("Name", "role", "bot", "env")

@@ -1,6 +1,8 @@
 """The report of all hosts: what counts, what is said of a host that is silent, and that HTML and XML are what they claim to be."""
 
+import base64
 import html.parser
+import json
 from xml.etree import ElementTree
 
 import pytest
@@ -105,3 +107,24 @@ def test_junit_counts_what_it_holds():
     cases = {case.get("name"): case for case in suite}
     assert cases["mode:/x"].find("failure").get("message") == "bell? and ?[0m (expected a & b)" and cases["mode:/x"].get("classname") == "db1.botops"
     assert "waived until 2027-01-31" in cases["lynis:KRNL-5788"].find("skipped").get("message") and len(cases["ok:1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("registered", "expected"),
+    [
+        ({"__compliance_looked": {"rc": 0}, "__compliance_evidence": {"content": base64.b64encode(json.dumps(GOOD).encode()).decode()}}, GOOD),
+        ({"__compliance_looked": {"rc": 1, "stderr_lines": ["Job failed", "more"]}, "__compliance_evidence": {"content": "e30="}},
+         {"error": "the look did not end well: Job failed; journalctl -u botops-compliance"}),
+        ({"__compliance_looked": {"rc": 1}}, {"error": "the look did not end well: ; journalctl -u botops-compliance"}),
+        ({"__compliance_looked": {"unreachable": True}, "__compliance_evidence": {"unreachable": True}}, {"error": "it was not reached"}),
+        ({}, {"error": "it was not reached"}),
+        ({"__compliance_looked": {"rc": 0}, "__compliance_evidence": {"failed": False, "msg": "file not found"}}, {}),
+    ],
+)  # fmt: skip
+def test_what_was_read_of_a_host(registered, expected):
+    assert report.evidence(["db1"], {"db1": registered}) == {"db1": expected}
+
+
+def test_a_host_that_nobody_looked_at_is_told_what_to_apply():
+    (host,) = report.report(report.evidence(["db1"], {"db1": {"__compliance_evidence": {"msg": "file not found"}}}), NOW)["hosts"]
+    assert host["problems"] == ["nobody has looked at it; apply the role compliance"]

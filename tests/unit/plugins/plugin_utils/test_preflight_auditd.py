@@ -125,3 +125,18 @@ def test_the_lock_comes_last():
 def test_every_key_is_in_the_readme():
     text = (pathlib.Path(__file__).resolve().parents[4] / "roles/auditd/README.md").read_text()
     assert [key for key in _auditd.CONTROLS if f"`{key}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "container"),
+    [
+        ({"virtualization_type": "docker", "virtualization_role": "guest"}, True),
+        ({"virtualization_type": "lxc"}, True),
+        # A machine that runs containers is none.
+        ({"virtualization_type": "docker", "virtualization_role": "host"}, False),
+        ({"virtualization_type": "kvm", "virtualization_role": "guest"}, False),
+        ({}, False),
+    ],
+)
+def test_a_container_is_known_by_its_facts(facts, container):
+    assert _auditd.in_container(facts) is container
