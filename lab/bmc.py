@@ -82,7 +82,7 @@ def serve(group: str, nodes: dict[str, int], address: str, user: str, password: 
         from pyghmi.ipmi.bmc import Bmc
         from pyghmi.ipmi.private import session
     except ImportError:
-        sys.exit("The Python package pyghmi is missing: pip install -r requirements-dev.txt")
+        sys.exit("The Python package pyghmi is missing: pip install -r requirements-lab.txt")
 
     class Controller(Bmc):
         def __init__(self, power: Power, port: int) -> None:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The lab: the whole product on four local hosts, over real SSH.
+"""The lab: the whole product on four local hosts, over real SSH: a pair with its witness, and what stands around it.
 
-    lab.py up        from nothing to a live bot behind HTTPS; repeat it as often as you like
-    lab.py status    the table that `up` ends with
+    lab.py up        from nothing to a bot that fails over by itself; repeat it as often as you like
+    lab.py status    the tables that `up` ends with
     lab.py watch     orders as the exchange records them
     lab.py down      remove the lab's containers, network and state, and nothing else
 
@@ -31,6 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 STATE = ROOT / ".cache" / "lab"
 LOG = ROOT / "build" / "lab.log"
 GROUP = "lab"
+REQUIREMENTS = "requirements-lab.txt"
 PREFIX = os.environ.get("LAB_PREFIX", "10.77.30")
 RELEASE = os.environ.get("LAB_RELEASE", "debian13")
 BOT_NAME = "bot.lab.test"
@@ -41,10 +42,15 @@ HOSTS = {
     "witness": (f"{PREFIX}.13", []),
     "services": (f"{PREFIX}.20", ["exchange.lab.test", "acme.lab.test"]),
 }
+# Where the bot is found, wherever it runs.
+FLOATING = f"{PREFIX}.10"
+# Each member's management controller: this port of the network's gateway.
+CONTROLLERS = {"primary": 6231, "standby": 6232}
 EXCHANGE = f"http://{HOSTS['services'][0]}:9000"
 SECRETS = ("bot_api_key_id", "bot_private_key")
 # Of the backups; what is encrypted with them cannot be read with others.
 VAULT = ("backups_password", "backups_recovery_password", "backups_store_password")
+BMC_PASSWORD = STATE / "bmc-password"
 STARTED = time.monotonic()
 
 
@@ -118,7 +124,7 @@ def failures(lines: list[str]) -> list[str]:
 def prepare() -> pathlib.Path:
     """The control node's packages and the host image, side by side: one waits for the network, the other computes."""
     with ThreadPoolExecutor() as pool:
-        environment = pool.submit(step, "control node: .venv with the pinned packages", lambda: control_node.ensure("requirements.txt"))
+        environment = pool.submit(step, "control node: .venv with the pinned packages", lambda: control_node.ensure(REQUIREMENTS))
         image = pool.submit(engine_and_image)
         image.result()
         return environment.result()
@@ -134,15 +140,21 @@ def forget_stopped() -> None:
 
     Its ACME server makes new authorities whenever it starts, so that nobody could verify the certificates that the hosts still hold.
     """
-    names = run("docker", "ps", "-a", "--filter", f"label=botops.group={GROUP}", "--filter", "status=exited", "--format", "{{.Names}}")
-    if names:
-        step(f"an earlier lab was stopped ({', '.join(names.split())}): removed, to be made anew", down)
+    stopped = run("docker", "ps", "-a", "--filter", f"name=^botops-{GROUP}-services$", "--filter", "status=exited", "--format", "{{.Names}}")
+    if stopped:
+        step("an earlier lab was stopped: removed, to be made anew", down)
         STATE.mkdir(parents=True, exist_ok=True)
 
 
 def start_hosts() -> None:
     specs = [f"{name}={RELEASE},ip={ip}" + "".join(f",alias={alias}" for alias in aliases) for name, (ip, aliases) in HOSTS.items()]
     run(sys.executable, ROOT / "lab/hosts.py", "up", GROUP, "--subnet", f"{PREFIX}.0/24", *specs)
+
+
+def start_controllers(environment: pathlib.Path) -> None:
+    """What fences the members: real IPMI, and power that is `docker kill` and `docker start`."""
+    nodes = [f"--node={name}={port}" for name, port in CONTROLLERS.items()]
+    run(environment / "bin/python", ROOT / "lab/bmc.py", "--group", GROUP, "--user", "admin", "--password-file", BMC_PASSWORD, *nodes)
 
 
 def make_secrets() -> None:
@@ -152,21 +164,33 @@ def make_secrets() -> None:
         known = json.loads(path.read_text()) if path.exists() else {}
         for name in names:
             known.setdefault(name, f"canary-{name}-{secrets.token_hex(12)}")
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
-            json.dump(known, handle, indent=2)
+        write_private(path, json.dumps(known, indent=2))
+    if not BMC_PASSWORD.exists():  # IPMI takes twenty characters
+        write_private(BMC_PASSWORD, f"canary-bmc_{secrets.token_hex(4)}\n")
 
 
-def ansible(environment: pathlib.Path, *playbooks: str) -> dict[str, dict[str, int]]:
-    """Apply playbooks to the lab; return the recap as {host: {ok, changed, failed, …}}."""
+def write_private(path: pathlib.Path, text: str) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+        handle.write(text)
+
+
+def ansible(environment: pathlib.Path, *playbooks: str) -> str:
+    """Apply playbooks to the lab; return what they printed."""
 
     def show(line: str) -> None:
         if line.startswith(("PLAY [", "TASK [")):
             PROGRESS.note(line.split("[", 1)[1].split("]")[0])
 
     # A control node may have its own settings for any of these; the lab's are what this clone says.
-    env = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    output = run(environment / "bin/ansible-playbook", "-i", "inventories/lab", *playbooks, env=env, show=show)
-    return recap(output)
+    env = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    return run(environment / "bin/ansible-playbook", "-i", "inventories/lab", *playbooks, env=env, show=show)
+
+
+def pair_table(environment: pathlib.Path) -> list[str]:
+    """What playbooks/ha_status.yml says of the pair."""
+    output = ansible(environment, "playbooks/ha_status.yml")
+    shown = re.search(r'"msg": (\[.*?^ *\])', output, re.MULTILINE | re.DOTALL)
+    return json.loads(shown[1]) if shown else ["playbooks/ha_status.yml says nothing; build/lab.log has its output"]
 
 
 def recap(output: str) -> dict[str, dict[str, int]]:
@@ -200,26 +224,28 @@ def await_orders() -> int:
         except (OSError, ValueError, KeyError):
             pass
         time.sleep(0.3)
-    look = "docker exec botops-lab-primary journalctl -u 'bot-*' -n 50"
-    raise Failed(f"The hosts are up but no order arrived within 60 s. Look at the bot: {look}")
+    look = "ansible-playbook playbooks/ha_status.yml -i inventories/lab; docker exec botops-lab-primary journalctl -u 'bot-*' -n 50"
+    raise Failed(f"The hosts are up but no order arrived within 60 s. Look at the pair and at the bot: {look}")
 
 
-def table() -> str:
+def table(pair: list[str]) -> str:
     ip = HOSTS["primary"][0]
     rows = [
         ("host", "address", "what runs there"),
-        ("primary", ip, "the bot `polymarket`, behind nginx"),
-        ("standby", HOSTS["standby"][0], "the same release, installed and stopped"),
-        ("witness", HOSTS["witness"][0], "a hardened host, the third vote of a pair"),
+        ("primary", ip, "member of the pair; nginx, which asks the floating address"),
+        ("standby", HOSTS["standby"][0], "member of the pair"),
+        ("witness", HOSTS["witness"][0], "the third vote"),
         ("services", HOSTS["services"][0], f"mock exchange ({EXCHANGE}), ACME server"),
     ]
     width = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = ["  " + "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip() for row in rows]
+    lines += ["", *(f"  {line}" for line in pair)]
     fetch = f"curl --cacert .cache/lab/acme-root.pem --resolve {BOT_NAME}:443:{ip} https://{BOT_NAME}"
     lines += [
         "",
-        f"  the bot          {fetch}/health",
+        f"  the bot          curl http://{FLOATING}:8088/health   or   {fetch}/health",
         "  orders arriving  make lab-watch",
+        "  pull the plug    docker kill botops-lab-primary      and watch the orders go on",
         f"  log in           ssh -i .cache/lab/id_ed25519 -o UserKnownHostsFile=.cache/lab/known_hosts admin@{ip}",
         "  again            make lab       (changes nothing)",
         "  remove           make lab-down",
@@ -236,14 +262,18 @@ def up() -> None:
     LOG.write_text("")
     environment = prepare()
     forget_stopped()
-    step("four hosts with systemd and sshd", start_hosts)
     make_secrets()
-    counts = step("site.yml -i inventories/lab", lambda: ansible(environment, "lab/services.yml", "site.yml"))
+    step("four hosts with systemd and sshd", start_hosts)
+    step("a management controller for each member", lambda: start_controllers(environment))
+    # The first time with fencing tests, while nothing runs; then it is what site.yml does.
+    applied = step("playbooks/pair_bootstrap.yml -i inventories/lab", lambda: ansible(environment, "lab/services.yml", "playbooks/pair_bootstrap.yml"))
     step("orders arrive at the exchange", await_orders)
+    pair = step("playbooks/ha_status.yml", lambda: pair_table(environment))
+    counts = recap(applied)
     changed = sum(host.get("changed", 0) for host in counts.values())
     result = {"seconds": round(time.monotonic() - STARTED, 1), "changed": changed, "hosts": counts}
     (ROOT / "build/lab.json").write_text(json.dumps(result, indent=2) + "\n")
-    print(f"{result['seconds']:6.1f} s  altogether, changed={changed}\n\n{table()}")
+    print(f"{result['seconds']:6.1f} s  altogether, changed={changed}\n\n{table(pair)}")
 
 
 def watch() -> None:
@@ -257,7 +287,12 @@ def watch() -> None:
         time.sleep(0.5)
 
 
+def status() -> None:
+    print(table(pair_table(control_node.ensure(REQUIREMENTS))))
+
+
 def down() -> None:
+    run(sys.executable, ROOT / "lab/bmc.py", "--group", GROUP, "--stop")
     run(sys.executable, ROOT / "lab/hosts.py", "down", GROUP)
 
 
@@ -271,7 +306,7 @@ def down_and_say() -> None:
 
 
 def main() -> int:
-    commands = {"up": up, "status": lambda: print(table()), "watch": watch, "down": down_and_say}
+    commands = {"up": up, "status": status, "watch": watch, "down": down_and_say}
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     try:
