@@ -96,7 +96,7 @@ drill: ## The lab's bot hosts are lost and come back from inventory, vault and r
 	@$(PYTHON) lab/lab.py up
 	@$(PYTHON) lab/drill.py
 
-.PHONY: bench bench-inventory bench-backup
+.PHONY: bench bench-inventory bench-backup bench-deploy
 bench: bench-inventory ## Benchmarks; each prints its ratios, writes build/bench-*.json and fails when a target is missed
 
 bench-inventory: venv
@@ -104,3 +104,8 @@ bench-inventory: venv
 
 bench-backup: venv ## What a backup costs and what it is worth, beside borgmatic, tar and cp (apt-get install restic borgmatic)
 	@"$(VENV_BIN)/python" bench/backup.py
+
+bench-deploy: venv engine ## Seconds without an order while a release is exchanged, beside `down; build; up` by hand
+	@"$(VENV_BIN)/molecule" converge -s bot_deploy
+	@"$(VENV_BIN)/molecule" converge -s bot_compose
+	@"$(VENV_BIN)/python" bench/deploy.py

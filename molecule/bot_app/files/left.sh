@@ -2,7 +2,7 @@
 # What is left of any bot: with "all", also its data and its account.
 systemctl list-units --all --no-legend 'bot-*' | grep -v not-found
 ls -d /etc/bot-* /opt/bot-* /etc/systemd/system/bot-* /srv/bot-* /etc/logrotate.d/bot-* /var/lib/botops/bot_app/* 2>/dev/null
-ss -Hltn 'sport = :8080 or sport = :8081 or sport = :9000'
+ss -Hltn 'sport >= :8080 and sport <= :9001'
 if command -v docker >/dev/null; then
     docker ps --all --quiet
     docker image ls --quiet 'bot-*/*'

@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from botlib import enough, fetch, health, orders, placed, show, stats, wait_for
+from botlib import enough, fetch, health, last_order, longest_gap, orders, placed, show, stats, wait_for
 from sandbox import assert_sandboxed
 
 BUDGET = 10
@@ -177,6 +177,34 @@ def test_a_bot_that_is_not_python(root):
     print(f"hung, told by a file: back after {seconds:.1f} s")
     # Its five seconds of grace come before a probe fails.
     within(root, seconds, 25)
+
+
+def test_a_web_framework_s_server_is_the_bot_and_is_started_again_when_it_trades_no_more(root):
+    since, pid = last_order(root), show(root, "bot-fastapi", "MainPID")["MainPID"]
+    assert root.check_output("readlink /proc/%s/exe", pid).startswith("/usr/bin/python3")
+    assert "/.venv/bin/uvicorn" in root.check_output("tr '\\0' ' ' </proc/%s/cmdline", pid)
+    wait_for("orders", lambda: longest_gap(root, "fastapi", since)[1] > 3)
+    root.check_output("python3 -c %s", "import urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:8083/pause', b'', method='POST'), timeout=5)")
+    assert health(root, 8083)["trading"] is False
+    seconds = wait_for("another process trades", lambda: show(root, "bot-fastapi", "MainPID")["MainPID"] not in ("0", pid)
+                       and health(root, 8083)["last_order"], 90)  # fmt: skip
+    print(f"answers and trades no more: back after {seconds:.1f} s")
+    assert "no order for" in root.check_output("journalctl --no-pager --unit bot-fastapi-health")
+    # Five seconds without an order make it unwell, five more of that are its grace; then a hung one's twenty.
+    within(root, seconds, 30)
+
+
+def test_a_static_binary_runs_and_its_compiler_is_gone(root):
+    pid = show(root, "bot-static", "MainPID")["MainPID"]
+    binary = root.check_output("readlink /proc/%s/exe", pid)
+    assert binary.startswith("/opt/bot-static/releases/") and binary.endswith("/bin/bot")
+    assert root.check_output("grep -c -F .so /proc/%s/maps || true", pid) == "0"
+    assert root.run("command -v gcc").rc != 0 and not root.package("libc6-dev").is_installed
+    assert root.check_output("bash -c 'exec 3<>/dev/tcp/127.0.0.1/9001; head -n 1 <&3'").startswith("alive ")
+    # A stopped one would not be noticed: its system still takes connections for it. A dead one is.
+    root.check_output("kill -KILL %s", pid)
+    wait_for("back", lambda: show(root, "bot-static", "MainPID")["MainPID"] not in ("0", pid)
+             and show(root, "bot-static", "ActiveState")["ActiveState"] == "active", 20)  # fmt: skip
 
 
 def test_a_slow_bot_that_answers_lives(root):

@@ -191,7 +191,7 @@ def test_a_paper_run_counts_on_hosts_that_are_not_yet_deployed_to(deploy, site, 
 
 def test_a_mistyped_bot_is_refused(deploy):
     run = deploy("gitbto", rollback="previous")
-    assert run.code != 0 and run.says("write one of exchange, gitbot, node, paper, standby."), run.text
+    assert run.code != 0 and run.says("write one of exchange, fastapi, gitbot, node, paper, standby, static."), run.text
 
 
 def test_no_space_is_one_sentence_before_any_change(site, bots):

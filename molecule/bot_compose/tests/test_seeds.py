@@ -27,8 +27,8 @@ def signals(host):
     return int(inside(host, "starter", "redis", "redis-cli get signals").strip())
 
 
-def rows(host):
-    return json.loads(fetch(host, 8084))["rows"]
+def rows(host, port=8084):
+    return json.loads(fetch(host, port))["rows"]
 
 
 def mounts(host, bot, service):
@@ -53,7 +53,7 @@ def test_each_service_has_its_own_secrets(root):
 
 
 def test_powers_are_dropped_and_no_container_has_a_life_of_its_own(root):
-    for bot in ("starter", "single", "prod"):
+    for bot in ("starter", "single", "prod", "droplet"):
         for name, entry in containers(root, bot).items():
             own = name in ("orchestrator", "bot", "api-server")
             assert entry["HostConfig"]["CapDrop"] == ["ALL"] and "no-new-privileges:true" in entry["HostConfig"]["SecurityOpt"]
@@ -179,6 +179,28 @@ def test_the_front_end_is_the_releases(deploy, everywhere):
     assert host.check_output(show_it) == "front end 1"
 
 
+# --- seed 002 on one droplet: SQLite in a named volume, a front end behind the file's own nginx, and a service that wants the engine
+
+
+def test_the_small_one_stays_within_its_gigabyte_and_nothing_holds_the_engines_socket(root):
+    known = containers(root, "droplet")
+    limits = {name: entry["HostConfig"]["Memory"] >> 20 for name, entry in known.items()}
+    assert limits == {"nginx": 128, "api-server": 256, "ccxt-service": 128, "redis": 64}
+    assert not any("docker.sock" in mount["Source"] for entry in known.values() for mount in entry["Mounts"])
+
+
+def test_rows_and_front_end_of_the_small_one_go_with_a_deployment(deploy, everywhere):
+    (host,) = everywhere
+    data = host.file("/var/lib/bot-droplet/volumes/sqlite_data/celebrum.db")
+    assert data.user == "bot-droplet" and data.size
+    wait_for("rows", lambda: rows(host, 8085) > 2)
+    before = rows(host, 8085)
+    assert fetch(host, 8085, "/").strip() == "front end 1"
+    run = deploy("droplet", version="2")
+    assert run.code == 0 and json.loads(fetch(host, 8085))["version"] == "2.0.0", run.text
+    assert rows(host, 8085) >= before and fetch(host, 8085, "/").strip() == "front end 2"
+
+
 # --- the engine
 
 
@@ -208,6 +230,7 @@ def test_bots_trade_through_a_restart_of_the_engine(root):
     [
         ("prod", {"secrets": {"JWT_SECRET": None}}, "uses ${JWT_SECRET}, and nothing sets it; give it under env or secrets"),
         ("prod", {"services": {"nginks": {"memory_mb": 64}}}, "`services` speaks of nginks, which docker-compose.prod.yml does not have"),
+        ("droplet", {"services": {"watchtower": {"enabled": True}}}, "service watchtower asks for /var/run/docker.sock"),
         ("starter", {"memory_mb": 512}, "reserves 1024 MB for it; give that or more"),
     ],
 )

@@ -31,7 +31,8 @@ class Overlay:
         self.bot, self.config, self.target, self.holds = bot, config, target, holds
         self.mine, self.images = bot["service"], images or {}
         self.services = {name: service for name, service in sorted(config["services"].items()) if self.wanted(name)}
-        self.directories, self.warnings, self.volumes = {}, [], {}
+        # `shown`: paths of the release that a service mounts, and the service.
+        self.directories, self.warnings, self.volumes, self.shown = {}, [], {}, {}
 
     def wanted(self, name):
         return self.bot["services"].get(name, {}).get("enabled", True)
@@ -211,6 +212,7 @@ class Overlay:
                 "%s: service %s mounts ./%s, which is part of the release and read-only; name it in `shared` if the service writes there."
                 % (self.bot["label"], name, path)
             )
+        self.shown[path] = name
         return {**laid, "source": source, "read_only": True}
 
     def volume(self, name, mount):

@@ -130,6 +130,8 @@ class Compose:
         text = overlay.make()
         for directory, writers in sorted(overlay.directories.items()):
             self.make(directory, writers, overlay.services, images, os.path.basename(target))
+        for path, name in sorted(overlay.shown.items()):
+            self.show(overlay, target, path, name)
         kept = read(target + "/.botops/overlay.yml")
         self.write_overlay(target, text)
         status, _out, err = self.host.run(self.compose(target, ["config", "--quiet"]))
@@ -162,6 +164,17 @@ class Compose:
         os.chown(directory, *owner)
         # Only this bot's containers get here, since what lies above is closed to others.
         os.chmod(directory, 0o777 if len({uid for uid, _gid in owners if uid}) > 1 else 0o755)
+
+    def show(self, overlay, target, path, name):
+        """Readable for whoever the service runs as. On the host nobody else gets this far: what lies above is closed to others."""
+        source = os.path.realpath(os.path.join(target, path))
+        if inside(source, os.path.realpath(target)):
+            self.host.must("chmod", ["chmod", "-R", "o+rX", "--", source])
+        elif not (overlay.own(source) or inside(source, self.paths["etc"])):
+            raise Refused(
+                "%s: service %s mounts ./%s, which is a link out of the release, to %s; mount that path by its name, with `allow`, or put the file into"
+                " the repository." % (self.label, name, path, source)
+            )
 
     def bot_ids(self):
         import pwd

@@ -121,3 +121,25 @@ def test_a_front_end_is_a_copy_for_everybody(tmp_path):
     assert (tmp_path / "web/current/index.html").read_text() == "one"
     web.forget("abc")
     assert not (tmp_path / "web/releases/abc").exists()
+
+
+class Shown:
+    def own(self, path):
+        return "/data/" in path
+
+
+def test_what_a_service_sees_of_a_release_is_readable_whoever_it_runs_as(tmp_path, release):
+    (release / "dist").mkdir(mode=0o750)
+    Compose(host := Played(), bot(tmp_path)).show(Shown(), str(release), "dist", "nginx")
+    assert host.asked == [["chmod", "-R", "o+rX", "--", str(release / "dist")]]
+
+
+def test_a_link_out_of_the_release_is_refused_by_its_name_and_one_to_the_bots_own_is_left_alone(tmp_path, release):
+    for name, aim in (("data", tmp_path / "data/x"), (".env", tmp_path / "etc/compose.env"), ("secrets", "/etc/shadow")):
+        (release / name).symlink_to(aim)
+    made = Compose(host := Played(), bot(tmp_path))
+    for name in ("data", ".env"):
+        made.show(Shown(), str(release), name, "nginx")
+    assert host.asked == []
+    with pytest.raises(Refused, match=r"service nginx mounts ./secrets, which is a link out of the release, to /etc/shadow; mount that path by its name"):
+        made.show(Shown(), str(release), "secrets", "nginx")

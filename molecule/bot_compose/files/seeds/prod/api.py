@@ -1,8 +1,9 @@
-"""Writes a row a second to PostgreSQL and says how many there are, and which release says so."""
+"""Writes a row a second to PostgreSQL or SQLite, as DATABASE_URL says, and tells how many there are, and which release tells it."""
 
 import http.server
 import json
 import os
+import sqlite3
 import sys
 import threading
 import time
@@ -10,13 +11,16 @@ import time
 import psycopg2
 
 VERSION = "1.0.0"
+URL = os.environ["DATABASE_URL"]
 
 
 def database(seconds=30):
+    if URL.startswith("sqlite://"):
+        return sqlite3.connect(URL[len("sqlite://"):], timeout=seconds)
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return psycopg2.connect(os.environ["DATABASE_URL"].replace("postgres://", "postgresql://"))
+            return psycopg2.connect(URL.replace("postgres://", "postgresql://"))
         except psycopg2.OperationalError:
             if time.monotonic() > deadline:
                 raise
@@ -24,9 +28,14 @@ def database(seconds=30):
 
 
 def execute(sql):
-    with database() as connection, connection.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.fetchall() if cursor.description else None
+    connection = database()
+    try:
+        with connection:
+            cursor = connection.cursor()
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else None
+    finally:
+        connection.close()
 
 
 def write():
@@ -47,7 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 if sys.argv[1:] == ["migrate"]:
-    execute("CREATE TABLE IF NOT EXISTS prices (at timestamptz DEFAULT now())")
+    execute("CREATE TABLE IF NOT EXISTS prices (at timestamp DEFAULT CURRENT_TIMESTAMP)")
 elif sys.argv[1:] == ["backup"]:
     there = execute("SELECT count(*) FROM pg_tables WHERE tablename = 'prices'")[0][0]
     rows = execute("SELECT count(*) FROM prices")[0][0] if there else 0
