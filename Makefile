@@ -23,9 +23,12 @@ endif
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-.PHONY: lab lab-down lab-status lab-watch
+.PHONY: lab lab-pair lab-down lab-status lab-watch
 lab: ## The whole product on local hosts, over real SSH: a hardened host with a live bot behind HTTPS
 	@$(PYTHON) lab/lab.py up
+
+lab-pair: ## The lab as a pair that fails over by itself: fencing tested, bot behind a floating address
+	@$(PYTHON) lab/lab.py up --pair
 
 lab-down: ## Remove the lab and nothing else
 	@$(PYTHON) lab/lab.py down
@@ -43,7 +46,7 @@ venv: ## The tests' virtual environment, pinned
 engine:
 	@lab/engine.sh
 
-.PHONY: test check lint unit sanity cloud molecule e2e vm core
+.PHONY: test check lint unit sanity cloud molecule e2e e2e-pair vm core
 test: ## Everything that CI runs
 	@$(PYTHON) lab/control_node.py requirements-dev.txt
 	@"$(VENV_BIN)/python" tests/run.py all
@@ -65,6 +68,9 @@ molecule: venv engine ## Molecule, every scenario, or one: make molecule SCENARI
 
 e2e: venv ## The lab from nothing, and all that is asserted of it
 	@"$(VENV_BIN)/python" tests/run.py lab
+
+e2e-pair: venv ## The lab as a pair from nothing, and a pulled plug
+	@"$(VENV_BIN)/python" tests/run.py lab-pair
 
 vm: venv engine ## A QEMU machine for what no container shows: audit trail, kernel settings, reboots (BOTOPS_VM_RELEASE=debian12)
 	@"$(VENV_BIN)/python" tests/run.py vm

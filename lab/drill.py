@@ -126,7 +126,9 @@ def newest_seq() -> int:
 
 
 def drill(limit: float) -> dict:
-    environment = control_node.ensure("requirements.txt")
+    environment = control_node.ensure(lab.REQUIREMENTS)
+    if lab.PAIR.exists():
+        raise lab.Failed("This lab is a pair, and the drill is for one that is not: make lab-down drill")
     lab.step("orders flow", lab.await_orders)
     prepared = ("lab/drill_store.yml", "site.yml", "--limit", "services,primary", *BACKUPS)
     lab.step("a store, and backups into it", lambda: lab.ansible(environment, *prepared))

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The lab: the whole product on four local hosts, over real SSH: a pair with its witness, and what stands around it.
+"""The lab: the whole product on four local hosts, over real SSH.
 
-    lab.py up        from nothing to a bot that fails over by itself; repeat it as often as you like
-    lab.py status    the tables that `up` ends with
-    lab.py watch     orders as the exchange records them
-    lab.py down      remove the lab's containers, network and state, and nothing else
+    lab.py up [--pair]   from nothing to a live bot behind HTTPS; with --pair, to one that fails over by itself; repeat it as often as you like
+    lab.py status        the table that `up` ends with
+    lab.py watch         orders as the exchange records them
+    lab.py down          remove the lab's containers, network and state, and nothing else
 
-The whole output of the last run is in build/lab.log.
+A lab that is a pair stays one until it is removed. The whole output of the last run is in build/lab.log.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ SECRETS = ("bot_api_key_id", "bot_private_key")
 # Of the backups; what is encrypted with them cannot be read with others.
 VAULT = ("backups_password", "backups_recovery_password", "backups_store_password")
 BMC_PASSWORD = STATE / "bmc-password"
+# Is there when the lab is a pair.
+PAIR = STATE / "pair"
 STARTED = time.monotonic()
 
 
@@ -183,11 +185,17 @@ def ansible(environment: pathlib.Path, *playbooks: str) -> str:
 
     # A control node may have its own settings for any of these; the lab's are what this clone says.
     env = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
-    return run(environment / "bin/ansible-playbook", "-i", "inventories/lab", *playbooks, env=env, show=show)
+    return run(environment / "bin/ansible-playbook", *inventory(), *playbooks, env=env, show=show)
+
+
+def inventory() -> list[str]:
+    return ["-i", "inventories/lab", *(["-i", "inventories/lab-pair"] if PAIR.exists() else [])]
 
 
 def pair_table(environment: pathlib.Path) -> list[str]:
-    """What playbooks/ha_status.yml says of the pair."""
+    """What playbooks/ha_status.yml says of the pair, where there is one."""
+    if not PAIR.exists():
+        return []
     output = ansible(environment, "playbooks/ha_status.yml")
     shown = re.search(r'"msg": (\[.*?^ *\])', output, re.MULTILINE | re.DOTALL)
     return json.loads(shown[1]) if shown else ["playbooks/ha_status.yml says nothing; build/lab.log has its output"]
@@ -224,30 +232,32 @@ def await_orders() -> int:
         except (OSError, ValueError, KeyError):
             pass
         time.sleep(0.3)
-    look = "ansible-playbook playbooks/ha_status.yml -i inventories/lab; docker exec botops-lab-primary journalctl -u 'bot-*' -n 50"
-    raise Failed(f"The hosts are up but no order arrived within 60 s. Look at the pair and at the bot: {look}")
+    look = "docker exec botops-lab-primary journalctl -u 'bot-*' -n 50"
+    raise Failed(f"The hosts are up but no order arrived within 60 s. Look at the bot: {look}")
 
 
 def table(pair: list[str]) -> str:
     ip = HOSTS["primary"][0]
-    rows = [
-        ("host", "address", "what runs there"),
-        ("primary", ip, "member of the pair; nginx, which asks the floating address"),
-        ("standby", HOSTS["standby"][0], "member of the pair"),
-        ("witness", HOSTS["witness"][0], "the third vote"),
-        ("services", HOSTS["services"][0], f"mock exchange ({EXCHANGE}), ACME server"),
-    ]
+    what = {
+        "primary": "member of the pair; nginx, which asks the floating address" if pair else "the bot `polymarket`, behind nginx",
+        "standby": "member of the pair" if pair else "the same release, installed and stopped",
+        "witness": "the third vote of the pair" if pair else "a hardened host, the third vote of a pair",
+        "services": f"mock exchange ({EXCHANGE}), ACME server",
+    }
+    rows = [("host", "address", "what runs there"), *((name, HOSTS[name][0], what[name]) for name in HOSTS)]
     width = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = ["  " + "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip() for row in rows]
-    lines += ["", *(f"  {line}" for line in pair)]
+    if pair:
+        lines += ["", *(f"  {line}" for line in pair)]
     fetch = f"curl --cacert .cache/lab/acme-root.pem --resolve {BOT_NAME}:443:{ip} https://{BOT_NAME}"
+    lines += ["", f"  the bot          {fetch}/health", "  orders arriving  make lab-watch"]
+    if pair:
+        lines += [f"  wherever it runs curl http://{FLOATING}:8088/health"]
+        lines += ["  pull the plug    docker kill botops-lab-primary      while lab-watch runs: the orders go on from the standby"]
+        lines += [f"  the pair         ansible-playbook playbooks/ha_status.yml {' '.join(inventory())}      (failover.yml, failback.yml)"]
     lines += [
-        "",
-        f"  the bot          curl http://{FLOATING}:8088/health   or   {fetch}/health",
-        "  orders arriving  make lab-watch",
-        "  pull the plug    docker kill botops-lab-primary      and watch the orders go on",
         f"  log in           ssh -i .cache/lab/id_ed25519 -o UserKnownHostsFile=.cache/lab/known_hosts admin@{ip}",
-        "  again            make lab       (changes nothing)",
+        f"  again            make {'lab-pair' if pair else 'lab     '}  (changes nothing)",
         "  remove           make lab-down",
     ]
     return "\n".join(lines)
@@ -256,24 +266,28 @@ def table(pair: list[str]) -> str:
 # --- the commands -----------------------------------------------------------------------------------
 
 
-def up() -> None:
+def up(pair: bool) -> None:
     LOG.parent.mkdir(parents=True, exist_ok=True)
     STATE.mkdir(parents=True, exist_ok=True)
     LOG.write_text("")
     environment = prepare()
     forget_stopped()
+    if pair:
+        PAIR.touch()
     make_secrets()
     step("four hosts with systemd and sshd", start_hosts)
-    step("a management controller for each member", lambda: start_controllers(environment))
-    # The first time with fencing tests, while nothing runs; then it is what site.yml does.
-    applied = step("playbooks/pair_bootstrap.yml -i inventories/lab", lambda: ansible(environment, "lab/services.yml", "playbooks/pair_bootstrap.yml"))
+    if PAIR.exists():
+        step("a management controller for each member", lambda: start_controllers(environment))
+    # The first time a pair's fencing is tested, while nothing runs; then it is what site.yml does.
+    site = "playbooks/pair_bootstrap.yml" if PAIR.exists() else "site.yml"
+    applied = step(f"{site} {' '.join(inventory())}", lambda: ansible(environment, "lab/services.yml", site))
     step("orders arrive at the exchange", await_orders)
-    pair = step("playbooks/ha_status.yml", lambda: pair_table(environment))
+    shown = pair_table(environment)
     counts = recap(applied)
     changed = sum(host.get("changed", 0) for host in counts.values())
     result = {"seconds": round(time.monotonic() - STARTED, 1), "changed": changed, "hosts": counts}
     (ROOT / "build/lab.json").write_text(json.dumps(result, indent=2) + "\n")
-    print(f"{result['seconds']:6.1f} s  altogether, changed={changed}\n\n{table(pair)}")
+    print(f"{result['seconds']:6.1f} s  altogether, changed={changed}\n\n{table(shown)}")
 
 
 def watch() -> None:
@@ -306,11 +320,14 @@ def down_and_say() -> None:
 
 
 def main() -> int:
-    commands = {"up": up, "status": status, "watch": watch, "down": down_and_say}
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+    commands = {
+        ("up",): lambda: up(pair=False), ("up", "--pair"): lambda: up(pair=True), ("status",): status, ("watch",): watch, ("down",): down_and_say,
+    }  # fmt: skip
+    command = commands.get(tuple(sys.argv[1:]))
+    if not command:
         sys.exit(__doc__)
     try:
-        commands[sys.argv[1]]()
+        command()
     except KeyboardInterrupt:
         return 130
     except (Failed, urllib.error.URLError) as problem:

@@ -54,6 +54,8 @@ def tasks_by_role(output: str) -> dict[str, dict[str, int]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def running_lab():
+    if lab.PAIR.exists():
+        pytest.exit("The lab that runs is a pair, and these tests are for one that is not: make lab-down lab", returncode=1)
     try:
         return lab.await_orders()
     except lab.Failed:
