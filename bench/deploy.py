@@ -28,6 +28,7 @@ RATE = 50
 # Of the figure's name: the most that its 95th percentile may be, in seconds.
 TARGETS = {"systemd": 1.0, "compose": 2.0}
 BY_HAND = "/srv/by-hand"
+BY_HAND_BOT = "byhand"
 MAKE_BY_HAND = f"""
 set -eu
 rm -rf {BY_HAND}
@@ -69,12 +70,12 @@ def measure(scenario: str, rounds: int) -> dict[str, dict]:
     hosts = [botlib.connect(name) for name in botlib.NAMES]
     bot = {"bot_deploy": "gitbot", "bot_compose": "single"}[scenario]
 
-    def gaps(exchange, seconds: float = 120) -> list[float]:
+    def gaps(exchange, bot: str = bot) -> list[float]:
         since = [botlib.last_order(host) for host in hosts]
         exchange()
         found = []
         for host, first in zip(hosts, since):
-            botlib.wait_for("orders after the exchange", lambda host=host, first=first: botlib.longest_gap(host, bot, first)[1] > 2 * RATE, seconds)
+            botlib.wait_for("orders after the exchange", lambda host=host, first=first: botlib.longest_gap(host, bot, first)[1] > 2 * RATE, 120)
             found.append(round(botlib.longest_gap(host, bot, first)[0], 2))
         return found
 
@@ -89,14 +90,14 @@ def measure(scenario: str, rounds: int) -> dict[str, dict]:
     result = {{"bot_deploy": "systemd", "bot_compose": "compose"}[scenario]: {"orders_per_second": round(undisturbed, 1), "gaps_s": ours}}
     if scenario == "bot_compose":
         (host,) = hosts
-        # As the bot had it: where the exchange is, how often it trades, its keys.
+        # As the bot had it, under a name of its own: with a new database it would send the other's orders again.
         settings = host.check_output("cat /etc/bot-single/compose.env")
         host.check_output("systemctl stop bot-single")
         try:
-            host.check_output("sh -c %s sh %s", MAKE_BY_HAND, settings.replace("PM_PRIVATE_KEY", "OLD_PRIVATE_KEY") + "\nPM_PRIVATE_KEY=by-hand")
+            host.check_output("sh -c %s sh %s", MAKE_BY_HAND, settings.replace("PM_PRIVATE_KEY", "OLD_PRIVATE_KEY") + f"\nPM_PRIVATE_KEY=by-hand\nBOT_NAME={BY_HAND_BOT}")
             host.check_output("sh -c %s", EXCHANGE_IT)
-            gaps(lambda: None)
-            by_hand = [gap for _round in range(rounds) for gap in gaps(lambda: host.check_output("sh -c %s", EXCHANGE_IT))]
+            gaps(lambda: None, BY_HAND_BOT)
+            by_hand = [gap for _round in range(rounds) for gap in gaps(lambda: host.check_output("sh -c %s", EXCHANGE_IT), BY_HAND_BOT)]
         finally:
             host.run("sh -c %s", f"cd {BY_HAND} && docker compose down; rm -rf {BY_HAND}")
             host.check_output("systemctl start bot-single")
