@@ -94,7 +94,8 @@ def measure(scenario: str, rounds: int) -> dict[str, dict]:
         settings = host.check_output("cat /etc/bot-single/compose.env")
         host.check_output("systemctl stop bot-single")
         try:
-            host.check_output("sh -c %s sh %s", MAKE_BY_HAND, settings.replace("PM_PRIVATE_KEY", "OLD_PRIVATE_KEY") + f"\nPM_PRIVATE_KEY=by-hand\nBOT_NAME={BY_HAND_BOT}")
+            # The last one of a name counts.
+            host.check_output("sh -c %s sh %s", MAKE_BY_HAND, f"{settings}\nPM_PRIVATE_KEY=by-hand\nBOT_NAME={BY_HAND_BOT}")
             host.check_output("sh -c %s", EXCHANGE_IT)
             gaps(lambda: None, BY_HAND_BOT)
             by_hand = [gap for _round in range(rounds) for gap in gaps(lambda: host.check_output("sh -c %s", EXCHANGE_IT), BY_HAND_BOT)]

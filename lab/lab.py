@@ -93,16 +93,16 @@ def run(*argv: str | os.PathLike, env: dict | None = None, show=None) -> str:
     lines: list[str] = []
     with LOG.open("a") as log:
         log.write(f"\n$ {' '.join(map(str, argv))}\n")
-        process = subprocess.Popen(
+        with subprocess.Popen(
             argv, cwd=ROOT, env={**os.environ, **(env or {})}, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )
-        for line in process.stdout:
-            log.write(line)
-            lines.append(line.rstrip())
-            if show:
-                show(line.rstrip())
-    if process.wait():
+        ) as process:
+            for line in process.stdout:
+                log.write(line)
+                lines.append(line.rstrip())
+                if show:
+                    show(line.rstrip())
+    if process.returncode:
         raise Failed("\n".join(failures(lines) or lines[-40:]))
     return "\n".join(lines)
 

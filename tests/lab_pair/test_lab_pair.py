@@ -15,8 +15,9 @@ sys.path.insert(0, str(ROOT / "lab"))
 
 import chaos  # noqa: E402
 import faults  # noqa: E402
-import lab  # noqa: E402
 from pair import Pair  # noqa: E402
+
+import lab  # noqa: E402
 
 # From nothing with two reboots by fencing tests, and again; on a machine that does something else beside it.
 FIRST_SECONDS, AGAIN_SECONDS = 300, 60
