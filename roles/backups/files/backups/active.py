@@ -67,7 +67,8 @@ def running_anywhere(name: str, probe: list[str], pause) -> str:
         return f"bot-{name}.service is {unit_state(name)} on this host: stop it first (systemctl stop bot-{name})"
     managed, hosts = cluster(name)
     if hosts:
-        return f"the cluster runs {name} on {' and '.join(hosts)}: stop it first (crm resource stop {name})"
+        stop = f"crm_resource --resource {name} --meta --set-parameter target-role --parameter-value Stopped"
+        return f"the cluster runs {name} on {' and '.join(hosts)}: stop it first ({stop})"
     if probe:
         first = run(probe, timeout=30)
         pause()

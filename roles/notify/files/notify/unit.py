@@ -40,7 +40,7 @@ ADVICE = [
     (r"botops-integrity\.service|.*integrity.*\.service", ["journalctl -u {unit} -n 50", "somebody changed a file: see which, and who (last)"]),
     (r"certbot\.service|.*(?:acme|renew).*\.service", ["certbot certificates", "certbot renew --dry-run"]),
     (r"nginx\.service|haproxy\.service", ["journalctl -u {unit} -n 50", "systemctl restart {unit}"]),
-    (r"(?:corosync|pacemaker)\.service", ["pcs status", "ansible-playbook playbooks/ha_status.yml"]),
+    (r"(?:corosync|pacemaker)\.service", ["crm_mon -1 -fr", "ansible-playbook playbooks/ha_status.yml"]),
 ]
 
 
