@@ -56,13 +56,15 @@ def test_the_bot_answers_behind_https():
     assert json.loads(body)["status"] == "ok"
 
 
-def fastest(limit: float, attempts: int = 3):
-    """Yields until a run took at most `limit`; the list of what each took is for the caller to fill.
+def fastest(limit: float, attempts: int = 5, pause: float = 20):
+    """Yields until a run took at most `limit` seconds, with pauses between; the list of what each took is for the caller to fill.
 
-    Whatever else the machine does only ever adds: the fastest of a few runs is nearest to what the roles cost.
+    Whatever else the machine does only ever adds, for minutes at times: the fastest of a few runs is nearest to what the roles cost.
     """
     times: list[float] = []
     while len(times) < attempts and not (times and min(times) <= limit):
+        if times:
+            time.sleep(pause)
         yield times
 
 
@@ -86,7 +88,7 @@ def test_one_host_again_within_tasks_and_seconds():
         times.append(time.monotonic() - started)
         assert done.returncode == 0, done.stdout[-3000:]
     counts = tasks_by_role(done.stdout)["primary"]
-    print(f"\nprimary again: {min(times):.1f} s, {sum(counts.values())} tasks: {counts}")
+    print(f"\nprimary again: {min(times):.1f} s of {[round(each, 1) for each in times]}, {sum(counts.values())} tasks: {counts}")
     (ROOT / "build/round-trips.json").write_text(json.dumps({"seconds": round(min(times), 1), "tasks": counts}, indent=2) + "\n")
     over = {role: count for role, count in counts.items() if count > BUDGETS.get(role, 10)}
     assert not over
