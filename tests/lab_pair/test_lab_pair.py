@@ -8,17 +8,14 @@ import subprocess
 import sys
 import urllib.request
 
+import chaos
+import faults
 import pytest
+from pair import Pair
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "lab"))
+import lab
 
-import chaos  # noqa: E402
-import faults  # noqa: E402
-from pair import Pair  # noqa: E402
-
-import lab  # noqa: E402
-
+ROOT = lab.ROOT
 # From nothing with two reboots by fencing tests, and again; on a machine that does something else beside it.
 FIRST_SECONDS, AGAIN_SECONDS = 300, 60
 
