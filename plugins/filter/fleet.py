@@ -36,6 +36,7 @@ class FilterModule:
             "fleet_over_budget": _fleet.over_budget,
             "fleet_changes": _fleet.changes,
             "fleet_table": _fleet.table,
+            "fleet_document": _fleet.document,
             "fleet_aws_plan": aws_plan,
             "fleet_aws_view": _fleet_aws.view,
             "fleet_aws_costs": aws_costs,

@@ -223,3 +223,22 @@ def table(found, lines, notes=()):
     dates = sorted({line["dated"] for line in lines if line.get("dated")})
     dated = f", AWS by the list prices of {', '.join(dates)}" if dates else ""
     return [*rows, "", f"dollars a month, without traffic and stored objects{dated}:", *money, f"  {total(lines):9.2f}  altogether{more}"]
+
+
+def document(found, lines, notes=()):
+    """The plan for programs: what `table` shows, with a version that changes when a key changes its meaning."""
+
+    def change(one):
+        # The do_* modules head their differences with the kind in words.
+        name = one["name"].removeprefix(one["kind"].replace("_", " ") + " ")
+        return {"action": one["action"], "kind": one["kind"], "name": name, "why": list(one.get("why") or [])}
+
+    return {
+        "version": 1,
+        "changes": [change(one) for one in found],
+        "notes": list(notes),
+        "costs": [{key: line.get(key) for key in ("what", "size", "monthly", "dated")} for line in lines],
+        "currency": "USD",
+        "monthly": total(lines),
+        "without_price": sum(line["monthly"] is None for line in lines),
+    }

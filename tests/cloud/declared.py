@@ -51,6 +51,13 @@ class Fleet:
         assert self.secret not in said and "PRIVATE KEY" not in said
         return said
 
+    def plan(self) -> dict:
+        """The plan as `-e plan_file=` writes it."""
+        path = self.directory / "plan.json"
+        self.run("plan", "-e", f"plan_file={path}")
+        assert path.stat().st_mode & 0o777 == 0o600
+        return json.loads(path.read_text())
+
     def hosts(self) -> dict:
         done = subprocess.run(self.argv("ansible-inventory", "--list"), text=True, capture_output=True, env=self.environment(), check=True)
         return json.loads(done.stdout)

@@ -70,6 +70,9 @@ def test_from_nothing_to_a_fleet_and_nothing_twice(fleet):
     assert re.search(r"create +droplet engine-1", planned) and re.search(r"create +droplet web", planned)
     # Two droplets of 6 with a fifth for backups, one of 12, a database of 15.15.
     assert re.search(r"41\.55 +altogether", planned), planned[-2000:]
+    document = fleet.plan()
+    assert fleet.writes() == [] and document["monthly"] == 41.55 and document["without_price"] == 0
+    assert {"action": "create", "kind": "droplet", "name": "engine-1", "why": []} in document["changes"]
 
     # Nothing of the hosts' private keys is shown, however much is asked for.
     assert "EXEC" in fleet.run("provision", "-vvv")
@@ -83,6 +86,7 @@ def test_from_nothing_to_a_fleet_and_nothing_twice(fleet):
     again = fleet.run("provision")
     assert fleet.writes() == [] and "changed=0" in again
     assert "nothing to change" in fleet.run("plan") and fleet.writes() == []
+    assert fleet.plan()["changes"] == []
 
 
 def test_results_reach_the_variables_of_hosts_in_memory(fleet):

@@ -111,6 +111,9 @@ def test_the_plan_and_what_is_refused_write_nothing(fleet):
         assert f"create   {line}" in planned
     # 15.18 and 7.59 for the instances, 30 GiB, two addresses, two times detailed monitoring, twelve alarms.
     assert re.search(r"37\.87 +altogether", planned), planned[-2000:]
+    document = fleet.plan()
+    assert fleet.writes() == [] and document["monthly"] == 37.87 and all(line["dated"] for line in document["costs"])
+    assert {"action": "create", "kind": "instance", "name": "engine", "why": []} in document["changes"]
 
     fleet.declared["fleet_monthly_budget"] = 30
     assert "The plan costs 37.87 dollars a month, and fleet_monthly_budget is 30" in fleet.run("provision", fails=True)

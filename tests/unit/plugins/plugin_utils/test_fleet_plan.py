@@ -119,3 +119,12 @@ def test_a_new_host_brings_a_key_that_is_known():
     assert config["ssh_keys"]["ed25519_public"] == key["public"] and config["ssh_keys"]["ed25519_private"].startswith("-----BEGIN OPENSSH PRIVATE KEY")
     assert config["users"][1]["ssh_authorized_keys"] == [KEY] and config["ssh_pwauth"] is False
     assert "users" not in json.loads(_fleet.user_data(key, {}).partition("\n")[2])
+
+
+def test_the_plan_for_programs_says_what_the_table_says():
+    lines = [{"what": "droplet web", "size": "s-1", "monthly": 6.0}, {"what": "database trades", "size": "1 x db-s-1", "monthly": None}]
+    found = [{"kind": "firewall", "name": "firewall prod", "action": "change"}]
+    document = _fleet.document(found, lines, ["not declared: x"])
+    assert document["changes"] == [{"action": "change", "kind": "firewall", "name": "prod", "why": []}] and document["notes"] == ["not declared: x"]
+    assert (document["monthly"], document["without_price"], document["version"]) == (6.0, 1, 1)
+    assert json.loads(json.dumps(document)) == document
