@@ -59,7 +59,7 @@ def old_notice(state: dict, minutes: int) -> str:
     words = f"<div class=old role=alert>OLD: this page was made {when} and not since. Type: systemctl status botops-status.timer</div>"
     return (
         '<!--#config timefmt="%Y-%m-%dT%H:%M" -->'
-        f'<!--#if expr="$date_gmt != /^({fresh(state["epoch"], minutes)})$/" --><!--#set var="old" value="{words}" -->'
+        f'<!--#if expr="$date_gmt != /^({fresh(state["epoch"], minutes)})/" --><!--#set var="old" value="{words}" -->'
         '<!--#echo var="old" encoding="none" --><!--#endif -->'
     )
 
@@ -84,7 +84,7 @@ def page(name: str, title: str, body: str, state: dict, minutes: int) -> str:
     )
 
 
-def row(entry: dict, now: float, where: str = "") -> str:
+def row(entry: dict, where: str = "") -> str:
     """One check. Whoever is told that something is wrong is told what to type."""
     title = f'<a href="{where}">{esc(entry["title"])}</a>' if where else f"<b>{esc(entry['title'])}</b>"
     wrong = entry["level"] in ("failed", "warning")
@@ -92,9 +92,10 @@ def row(entry: dict, now: float, where: str = "") -> str:
     return f'<li class="row {entry["level"]}">{sign(entry["level"])}<div>{title}<br>{esc(entry["words"])}</div>{advice}</li>'
 
 
-def rows(entries: list[dict], now: float, linked: bool = False) -> str:
+def rows(entries: list[dict], linked: bool = False) -> str:
+    """Checks, the worst first. linked: each leads to the page of its area."""
     entries = sorted(entries, key=lambda entry: ORDER[entry["level"]])
-    return '<ul class="rows">' + "".join(row(entry, now, f"{entry['area']}/" if linked else "") for entry in entries) + "</ul>"
+    return '<ul class="rows checks">' + "".join(row(entry, f"{entry['area']}/" if linked else "") for entry in entries) + "</ul>"
 
 
 def section(title: str, body: str) -> str:
@@ -157,7 +158,7 @@ def overview(state: dict, samples: list[dict], peers: list[dict]) -> str:
         )
     said.append(section("Hosts" if len(hosts) > 1 else "This host", f'<ul class="rows">{"".join(lines)}</ul>'))
     wrong = [entry for entry in state["checks"] if entry["level"] in ("failed", "warning")]
-    said.append(section("What is wrong here, and what to type", rows(wrong, now, linked=True) if wrong else ""))
+    said.append(section("What is wrong here, and what to type", rows(wrong, linked=True) if wrong else ""))
     areas = []
     for area in AREAS:
         level = area_level(state["checks"], area)
@@ -179,7 +180,8 @@ def summary(state: dict, area: str) -> str:
     if area == "compliance" and state["compliance"]:
         return f"{state['compliance']['score']} %"
     if area == "releases" and not wrong:
-        return f"{plural(sum(bot['active'] for bot in state['bots']), 'bot')} running"
+        running = sum(bot["active"] for bot in state["bots"])
+        return f"{plural(running, 'bot')} {'runs' if running == 1 else 'run'}"
     return f"{len(wrong)} of {len(mine)} not well" if wrong else f"all {len(mine)} well" if len(mine) > 1 else "well"
 
 
@@ -200,7 +202,7 @@ def system_page(state: dict) -> str:
                 ]
             )
         )
-    said.append(section("Checks", rows([entry for entry in state["checks"] if entry["area"] == "system"], now)))
+    said.append(section("Checks", rows([entry for entry in state["checks"] if entry["area"] == "system"])))
     if found and found["certificates"]:
         lines = [[esc(entry["name"]), moment(epoch(entry["ends"]), now)] for entry in found["certificates"]]
         said.append(section("Certificates", table("Until when each certificate is valid", ["certificate", "ends"], lines)))
@@ -242,8 +244,8 @@ def ha_page(state: dict, samples: list[dict]) -> str:
         points = [(sample["time"], sample["lag"][entry["bot"]]) for sample in samples if entry["bot"] in sample["lag"]]
         if points:
             found.append(charts.chart(f"Replication lag, {entry['bot']}", "s", points, *ends(points)))
-    said.append(f'<div class="charts"><h2 class="skip">Replication</h2>{"".join(found)}</div>' if found else "")
-    said.append(section("Checks", rows(mine, now) if mine else ""))
+    said.append(f'<div class="charts">{"".join(found)}</div>' if found else "")
+    said.append(section("Checks", rows(mine) if mine else ""))
     lines = [
         [
             esc(entry["bot"]),
@@ -284,7 +286,7 @@ def backups_page(state: dict) -> str:
                 ]
             )
         )
-    said.append(section("Checks", rows(mine, now) if mine else ""))
+    said.append(section("Checks", rows(mine) if mine else ""))
     if found and found["snapshots"]:
         lines = [
             [
@@ -339,7 +341,7 @@ def compliance_page(state: dict) -> str:
         )
         points = [(epoch(entry["time"]), entry["score"]) for entry in found["history"] if epoch(entry["time"]) and entry["score"] is not None]
         said.append(section("The last 90 days", f'<div class="charts">{charts.chart("Score", "%", points, *ends(points), None)}</div>' if points else ""))
-    said.append(section("Checks", rows(mine, now) if mine else ""))
+    said.append(section("Checks", rows(mine) if mine else ""))
     if found and found["sources"]:
         lines = [
             [esc(name), "no verdict" if entry.get("score") is None else f"{entry['score']} %", *(esc(entry.get(key, 0)) for key in ("pass", "fail", "waived"))]
@@ -383,7 +385,7 @@ def releases_page(state: dict, samples: list[dict], log: dict) -> str:
     if not state["bots"]:
         said.append('<p class="card">No bot is deployed on this host.</p>')
     said.append(order_charts(state, samples))
-    said.append(section("Checks", rows([entry for entry in state["checks"] if entry["area"] == "releases"], now) if state["bots"] else ""))
+    said.append(section("Checks", rows([entry for entry in state["checks"] if entry["area"] == "releases"]) if state["bots"] else ""))
     for bot in state["bots"]:
         ran = log.get(bot["name"]) or []
         back = next((entry for entry in reversed(ran) if entry["kind"] == "rollback"), None)
