@@ -28,7 +28,7 @@ def chart(title: str, unit: str, points: list[tuple[float, float]], first: str, 
         return f'<figure class="card"><figcaption><b>{html.escape(title)}</b>{said}</figcaption></figure>'
     points = thinned(points)
     values = [value for _time, value in points]
-    low = min(values) if least is None else min(least, min(values))
+    low = min(values if least is None else [least, *values])
     high = max(values)
     if high == low:
         high, low = high + 1, low if least == 0 else low - 1
