@@ -144,7 +144,7 @@ def bot_checks(bots: list[dict], paired: bool, limits: dict, now: float) -> list
             )
             result.append(check(f"bot:{bot['name']}", "releases", title, "failed", words, advice, bot["started"]))
         else:
-            words = since + (f", answers within {health['milliseconds']:.0f} ms" if health else ", and is not asked by HTTP")
+            words = since + (f", answers within {max(1, health['milliseconds']):.0f} ms" if health else ", and is not asked by HTTP")
             result.append(check(f"bot:{bot['name']}", "releases", title, "ok", words, advice, bot["started"]))
         # Counted from the start where that came later: a bot that has just begun has no order yet.
         last = max(filter(None, ((health or {}).get("last_order"), bot["started"])), default=None)
