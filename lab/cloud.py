@@ -25,8 +25,9 @@ import urllib.error
 import urllib.request
 
 import cloud_hosts
-import control_node
 import hosts
+
+import control_node
 import lab
 
 ROOT = lab.ROOT

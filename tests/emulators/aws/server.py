@@ -137,7 +137,7 @@ class Server:
         self.log = []
         #: what the hook could not do, each a sentence
         self.violations = []
-        self._addresses = {}
+        self._addresses, self._gone = {}, set()
         self.needed = {}
         #: {operation of EC2: (code, message)} of what is refused
         self.refused = {}
@@ -229,8 +229,10 @@ class Server:
         if name == "StopInstances" and asked.get("Force") == ["true"]:
             event = "power_off"
         for instance in [backend.get_instance(identity) for identity in dict.fromkeys(named)]:
-            if name == "TerminateInstances" and instance.id not in self._addresses:
-                continue  # it is gone already
+            if instance.id in self._gone:
+                continue  # what is terminated can be terminated again, and its host is gone
+            if event == "delete":
+                self._gone.add(instance.id)
             instance._state.name, instance._state.code = meanwhile, number
             if name == "RunInstances":  # an instance has a public address when it runs, and no address but its host's
                 instance.nics[0].public_ip = None
@@ -244,9 +246,9 @@ class Server:
             self.violations.append(failure)
             print(failure, file=sys.stderr, flush=True)
             return
-        if event == "delete":
-            self._addresses.pop(instance.id, None)
-        elif addresses:
+        if event != "delete" and instance.id in self._gone:
+            return  # it was terminated meanwhile
+        if addresses:
             self._addresses[instance.id] = addresses
         if end[0] == "running":
             known, nic = self._addresses[instance.id], instance.nics[0]
