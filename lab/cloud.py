@@ -35,6 +35,8 @@ GROUP, FLEET = "cloud", "cloudlab"
 STATE = ROOT / ".cache" / GROUP
 RECORD = STATE / "vendors.json"
 INVENTORY = "inventories/lab-cloud"
+# What the first plan would create: after the removal all of it is missing again.
+BEFORE = STATE / "before.json"
 PREFIX = os.environ.get("LAB_CLOUD_PREFIX", "10.77.31")
 RELEASE = "debian13"
 REQUIREMENTS = "requirements-cloud.txt"
@@ -178,6 +180,11 @@ def plan(environment: pathlib.Path, running: dict) -> dict:
     return json.loads(path.read_text())
 
 
+def missing(document: dict) -> list[str]:
+    """What a plan would create, each as its kind and name."""
+    return sorted(f"{change['kind']} {change['name']}" for change in document["changes"] if change["action"] == "create")
+
+
 def table(document: dict) -> str:
     where = addresses()
     rows = [("host", "cloud", "address", "$ a month", "health")]
@@ -218,11 +225,14 @@ def up() -> None:
     hosts.network(GROUP, f"{PREFIX}.0/24")
     hosts.identity(GROUP)
     running = lab.step("emulated clouds and an exchange", lambda: start_vendors(environment))
+    if not BEFORE.exists():
+        first = lab.step("the plan, before anything is made", lambda: plan(environment, running))
+        BEFORE.write_text(json.dumps(missing(first), indent=2) + "\n")
     asked(running, "DELETE")
     applied = lab.step(f"site.yml -i {INVENTORY} -e provision=true", lambda: ansible(environment, running, "site.yml", "-e", "provision=true"))
     counts, written = lab.recap(applied), writes(running)
     orders = lab.step("orders arrive from both clouds", lambda: await_orders(running))
-    document = lab.step("the plan", lambda: plan(environment, running))
+    document = lab.step("the plan, now that all is there", lambda: plan(environment, running))
     changed = sum(host.get("changed", 0) for host in counts.values())
     result = {
         "seconds": round(time.monotonic() - STARTED, 1), "changed": changed, "hosts": counts, "writes": written, "orders": orders, "plan": document,
@@ -246,25 +256,24 @@ def status() -> None:
 def down() -> None:
     lab.LOG.parent.mkdir(parents=True, exist_ok=True)
     running = vendors()
-    if running:
+    if running and BEFORE.exists():
         environment = control_node.ensure(REQUIREMENTS)
         words = ("-e", f"fleet_confirm={FLEET}", "-e", "fleet_with_data=true")
-        lab.step("destroy.yml", lambda: ansible(environment, running, "playbooks/destroy.yml", *words))
+        lab.step(f"playbooks/destroy.yml -i {INVENTORY}", lambda: ansible(environment, running, "playbooks/destroy.yml", *words))
         deadline = time.monotonic() + GONE_SECONDS
         while (left := addresses()) and time.monotonic() < deadline:
             time.sleep(0.2)
         if left:
             raise lab.Failed(f"destroy.yml is over and these hosts still run: {', '.join(left)}")
-        planned = plan(environment, running)["changes"]
-        kept = {f"{kind} {name}" for kind, name in (("droplet", "feed"), ("instance", "engine"))} - {
-            f"{change['kind']} {change['name']}" for change in planned if change["action"] == "create"
-        }
+        # Keys of an account stay: other fleets may use them.
+        gone = missing(plan(environment, running))
+        kept = [one for one in json.loads(BEFORE.read_text()) if one not in gone and not one.startswith("ssh_key ")]
         if kept:
-            raise lab.Failed(f"destroy.yml is over and the clouds still have: {', '.join(sorted(kept))}")
+            raise lab.Failed(f"destroy.yml is over and the clouds still have: {', '.join(kept)}")
     stop_vendors()
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
         hosts.down(GROUP)
-    print("The lab's clouds are removed.")
+    print("The lab's clouds are removed: no container, no machine, no network is left of them.")
 
 
 def main() -> int:

@@ -75,7 +75,9 @@ def test_again_it_changes_nothing_and_writes_nothing():
 
 
 def test_nothing_stays():
-    assert "The lab's clouds are removed." in run("down")
+    before = json.loads(cloud.BEFORE.read_text())
+    assert {one.partition(" ")[0] for one in before} >= {"vpc", "droplet", "firewall", "instance", "security_group"}
+    assert "The lab's clouds are removed" in run("down")
     selector = ["--filter", f"label={hosts.LABEL}={cloud.GROUP}"]
     assert hosts.run("docker", "ps", "-aq", *selector).stdout == "" and hosts.run("docker", "network", "ls", "-q", *selector).stdout == ""
     assert cloud.vendors() is None and not cloud.STATE.exists()

@@ -97,7 +97,8 @@ def about(backend, instance) -> dict:
     from moto.ec2.models.instance_types import INSTANCE_TYPES
 
     tags = {tag["key"]: tag["value"] for tag in instance.get_tags()}
-    image = next(iter(backend.describe_images(ami_ids=[instance.image_id])), None)
+    # By a filter: moto starts instances of images that it does not know, and refuses to describe those.
+    image = next(iter(backend.describe_images(filters={"image-id": instance.image_id})), None)
     pair = backend.key_pairs.get(instance.key_name)
     return {
         "id": instance.id, "name": tags.get("Name") or instance.id, "tags": tags, "image": {"name": image.name if image else instance.image_id},

@@ -35,7 +35,8 @@ def cloud(tmp_path, told):
 
 def start(cloud, name):
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}, {"Key": "fleet", "Value": "prod"}]}]
-    asked = {"ImageId": "ami-0d000000000000002", "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+    # An image that nobody has heard of: moto takes it, and the hook is told its id.
+    asked = {"ImageId": "ami-0eeeeeeeeeeeeeeee", "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
     made = cloud.client("ec2").run_instances(**asked, UserData="#cloud-config\n{}", TagSpecifications=tags)
     return made["Instances"][0]["InstanceId"]
 
@@ -68,6 +69,7 @@ def test_the_hook_is_told_and_its_answer_is_the_instances_address(cloud, told):
     assert found["State"]["Code"] == 16
     text = told.read_text()
     assert '"name": "engine"' in text and '"user_data": "#cloud-config\\n{}"' in text and '"fleet": "prod"' in text and '"memory": 1024' in text
+    assert '"image": {"name": "ami-0eeeeeeeeeeeeeeee"}' in text
 
     ec2 = cloud.client("ec2")
     ec2.stop_instances(InstanceIds=[identity])
