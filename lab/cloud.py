@@ -10,6 +10,7 @@ The whole output of the last run is in build/lab-cloud.log, what came out of it 
 
 from __future__ import annotations
 
+import collections
 import http.client
 import json
 import os
@@ -266,8 +267,9 @@ def down() -> None:
         if left:
             raise lab.Failed(f"destroy.yml is over and these hosts still run: {', '.join(left)}")
         # Keys of an account stay: other fleets may use them.
-        gone = missing(plan(environment, running))
-        kept = [one for one in json.loads(BEFORE.read_text()) if one not in gone and not one.startswith("ssh_key ")]
+        # Counted, as both clouds have a network of the fleet's name.
+        kept = collections.Counter(json.loads(BEFORE.read_text())) - collections.Counter(missing(plan(environment, running)))
+        kept = [one for one in kept if not one.startswith("ssh_key ")]
         if kept:
             raise lab.Failed(f"destroy.yml is over and the clouds still have: {', '.join(kept)}")
     stop_vendors()
