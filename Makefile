@@ -46,7 +46,7 @@ venv: ## The tests' virtual environment, pinned
 engine:
 	@lab/engine.sh
 
-.PHONY: test check lint unit sanity cloud molecule e2e e2e-pair vm core
+.PHONY: test check lint unit sanity cloud molecule e2e e2e-pair e2e-cloud vm core
 test: ## Everything that CI runs
 	@$(PYTHON) lab/control_node.py requirements-dev.txt
 	@"$(VENV_BIN)/python" tests/run.py all
@@ -71,6 +71,9 @@ e2e: venv ## The lab from nothing, and all that is asserted of it
 
 e2e-pair: venv ## The lab as a pair from nothing, and a pulled plug
 	@"$(VENV_BIN)/python" tests/run.py lab-pair
+
+e2e-cloud: venv engine ## Emulated clouds with real hosts behind their machines: provisioning, power, removal
+	@"$(VENV_BIN)/python" tests/run.py lab-cloud
 
 vm: venv engine ## A QEMU machine for what no container shows: audit trail, kernel settings, reboots (BOTOPS_VM_RELEASE=debian12)
 	@"$(VENV_BIN)/python" tests/run.py vm

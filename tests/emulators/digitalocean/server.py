@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -214,12 +215,13 @@ class Emulator:
         about = json.dumps(droplet)
 
         def work():
-            ran = subprocess.run([*self.hook.split(), event], input=about, text=True, capture_output=True, check=False)
-            if ran.returncode:
-                print(f"hook {event} failed ({ran.returncode}): {ran.stderr.strip()}", file=sys.stderr, flush=True)
+            ran = subprocess.run([*shlex.split(self.hook), event], input=about, text=True, capture_output=True, check=False)
             with self.lock:
-                if done:
-                    done(json.loads(ran.stdout) if ran.returncode == 0 and ran.stdout.strip() else {})
+                if ran.returncode:  # nobody may take a host that is not there for one
+                    self.bugs.append(f"hook {event} failed ({ran.returncode}): {ran.stderr.strip()}")
+                    print(self.bugs[-1], file=sys.stderr, flush=True)
+                elif done:
+                    done(json.loads(ran.stdout) if ran.stdout.strip() else {})
 
         threading.Thread(target=work, daemon=True).start()
         return True
