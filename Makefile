@@ -46,7 +46,7 @@ venv: ## The tests' virtual environment, pinned
 engine:
 	@lab/engine.sh
 
-.PHONY: test check lint unit sanity cloud molecule e2e e2e-pair e2e-cloud vm core
+.PHONY: test check lint unit sanity cloud molecule e2e e2e-pair e2e-cloud vm browser core
 test: ## Everything that CI runs
 	@$(PYTHON) lab/control_node.py requirements-dev.txt
 	@"$(VENV_BIN)/python" tests/run.py all
@@ -77,6 +77,9 @@ e2e-cloud: venv engine ## Emulated clouds with real hosts behind their machines:
 
 vm: venv engine ## A QEMU machine for what no container shows: audit trail, kernel settings, reboots (BOTOPS_VM_RELEASE=debian12)
 	@"$(VENV_BIN)/python" tests/run.py vm
+
+browser: venv ## The status site in Chromium, phone and desktop, light and dark (apt-get install chromium npm): build/browser
+	@"$(VENV_BIN)/python" tests/run.py browser
 
 check: venv ## Linters and unit tests together: what to run before every commit
 	@"$(VENV_BIN)/python" tests/run.py check

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Run the project's checks and close with one line of counts.
 
+run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab | lab-pair | vm | browser] ...
 run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab | lab-pair | lab-cloud | vm] ...
 
 Each check writes its output to build/test/<name>.log; of a failed one the last lines are shown. Checks that need the
@@ -37,10 +38,12 @@ LEFT_OUT = {
     "compliance": "all of it passes, and the hour of a whole run has no room for its five minutes, most of which Lynis takes",
     "backups": "all of it passes, and the hour of a whole run has no room for its ten minutes; make drill, in the lab's tests, restores for real",
     "notify": "all of it passes, and the hour of a whole run has no room for its ten minutes",
+    "status_site": "all of it passes, and the hour of a whole run has no room for its five minutes; the unit tests look at every page",
 }
 # And of what is no scenario, with the command that runs it; the workflow does, too.
 LEFT_OUT_CHECKS = {
     "vm (make vm)": "the hour of a whole run has no room for the quarter of an hour that an emulated machine takes",
+    "browser (make browser)": "the hour of a whole run has no room for it, and many machines have no Chromium",
     "lab-cloud (make e2e-cloud)": "the hour of a whole run has no room for its minutes; the check cloud asserts the same playbooks, without hosts",
     "lab-pair (make e2e-pair)": "the hour of a whole run has no room for its six minutes; the scenario pair asserts the same faults and more",
 }
@@ -246,6 +249,10 @@ def vm() -> list[Check]:
     return [Check("vm", [PYTHON, "-m", "pytest", "tests/vm", "-q", "-s", "--no-header", "-p", "no:cacheprovider"], junit=True)]
 
 
+def browser() -> list[Check]:
+    return [Check("browser", [PYTHON, "-m", "pytest", "tests/browser", "-q", "-s", "--no-header", "-p", "no:cacheprovider"], junit=True)]
+
+
 def slowest(checks: list[Check], count: int = 5) -> str:
     """Where the time goes, for whoever wants to make the whole faster."""
     first = sorted(checks, key=lambda check: check.seconds, reverse=True)[:count]
@@ -323,6 +330,8 @@ def main() -> int:
         go(checks := lab_pair(), in_order)
         if checks[-1].seconds:  # its figures are what this is for
             print(checks[-1].log().read_text(errors="replace"), flush=True)
+    if what == "browser":
+        go(browser(), in_order)
     if what == "sanity":
         go(sanity(), in_order)
     if what == "cloud":
