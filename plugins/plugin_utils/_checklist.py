@@ -17,7 +17,7 @@ FENCE_TEST_DAYS = 90
 SYSTEMS = {"Debian": ("12", "13"), "Ubuntu": ("22.04", "24.04")}
 # What the roles' tasks_from: verify.yml register.
 REGISTERED = tuple("__%s_verify" % role for role in ("hardening", "docker_host", "bot_app", "nginx", "haproxy_vip", "ha_cluster", "backups", "notify",
-                                                     "auditd", "cloudwatch_agent", "compliance"))  # fmt: skip
+                                                     "auditd", "cloudwatch_agent", "compliance", "status_site"))  # fmt: skip
 DONE = ("pass", "waived", "confirmed")
 MARKS = {"pass": "ok  ", "fail": "FAIL", "waived": "WAIV", "confirmed": "said", "open": "SAY ", "absent": "--  "}
 
@@ -52,6 +52,7 @@ ITEMS = (
     _seen("before", "audit", "Privileged acts are on record", ("auditd-*",), "auditd_enabled: true"),
     _seen("before", "cloudwatch", "Logs and figures reach CloudWatch", ("cloudwatch-*",), "the group cloudwatch_hosts"),
     _seen("before", "compliance", "Every host is as declared, as far as it can say so in a second", ("compliance-*",), "compliance_enabled: true"),
+    _seen("before", "status", "The status site is there and not old", ("status-*",), "status_site_enabled: true"),
     _said("before", "wallets", "Keys and wallets are those of this system, with the limits that they shall have",
           "which keys and wallets trade here, and which limits the exchange has for them"),
     _said("before", "mfa", "Accounts at the exchange, the cloud and the registrar have a second factor", "who holds the second factor of each account"),
