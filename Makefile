@@ -10,6 +10,7 @@ VENV_BIN := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin
 export PATH := $(VENV_BIN):$(PATH)
 # First three numbers of the lab's /24, outside the pools that Docker hands out by itself.
 export LAB_PREFIX ?= 10.77.30
+export LAB_CLOUD_PREFIX ?= 10.77.31
 # The vendors' schemas that judge requests and configurations, where they are at hand.
 SPECS ?= ../shared/specs
 ifneq ($(wildcard $(SPECS)/digitalocean-openapi.json),)
@@ -21,7 +22,7 @@ endif
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: lab lab-pair lab-down lab-status lab-watch
 lab: ## The whole product on local hosts, over real SSH: a hardened host with a live bot behind HTTPS
@@ -38,6 +39,16 @@ lab-status: ## The table that `make lab` ends with
 
 lab-watch: ## Watch orders arrive at the lab's exchange (Ctrl-C ends it)
 	@$(PYTHON) lab/lab.py watch
+
+.PHONY: lab-cloud lab-cloud-status lab-cloud-down
+lab-cloud: ## Two clouds without an account: emulated APIs, real hosts, a trading bot on a droplet and one on an EC2 instance
+	@$(PYTHON) lab/cloud.py up
+
+lab-cloud-status: ## The table that `make lab-cloud` ends with
+	@$(PYTHON) lab/cloud.py status
+
+lab-cloud-down: ## destroy.yml on them, and nothing stays
+	@$(PYTHON) lab/cloud.py down
 
 .PHONY: venv engine
 venv: ## The tests' virtual environment, pinned

@@ -130,7 +130,8 @@ def main() -> None:
     with locked(args.group, identity):
         if args.event == "delete":
             gone.touch()
-            hosts.run("docker", "rm", "-fv", name)
+            if hosts.run("docker", "inspect", name, check=False).returncode == 0:
+                hosts.run("docker", "rm", "-fv", name)
         elif args.event == "create":
             if not gone.exists():
                 print(json.dumps(create(args.group, args.prefix, machine)))

@@ -195,7 +195,8 @@ def network(group: str, subnet: str | None) -> None:
     extra = ["--subnet", subnet] if subnet else []
     made = run("docker", "network", "create", "--label", f"{LABEL}={group}", *extra, f"botops-{group}", check=False)
     if "overlaps" in made.stderr:
-        sys.exit(f"The subnet {subnet} is in use here. Choose another /24 by its first three numbers: make lab LAB_PREFIX=10.99.88")
+        command = "make lab-cloud LAB_CLOUD_PREFIX" if group == "cloud" else "make lab LAB_PREFIX"
+        sys.exit(f"The subnet {subnet} is in use here. Choose another /24 by its first three numbers: {command}=10.99.88")
     if made.returncode:
         sys.exit(f"Docker cannot make a network: {made.stderr.strip()}")
 

@@ -11,6 +11,7 @@ import time
 import declared
 import hosts
 import pytest
+from emulators.aws.server import Server
 from emulators.digitalocean import Emulator
 
 GROUP, PREFIX = "cloudtest", "10.77.33"
@@ -29,6 +30,10 @@ def booted(name: str) -> str:
     ids = hosts.run("docker", "ps", "-aq", "--filter", f"label={hosts.LABEL}={GROUP}").stdout.split()
     (one,) = [each for each in json.loads(hosts.run("docker", "inspect", *ids).stdout) if each["Config"]["Hostname"] == name]
     return one["State"]["StartedAt"]
+
+
+def public(key: pathlib.Path) -> str:
+    return key.with_suffix(".pub").read_text().strip()
 
 
 def until(what, seconds: float = 40) -> None:
@@ -54,28 +59,18 @@ def admin(tmp_path_factory) -> pathlib.Path:
     return key
 
 
-class Droplets(declared.Fleet):
-    """A fleet of two droplets, one of them for web."""
+class Machines(declared.Fleet):
+    """A fleet of two machines; `shared` is said for every vendor, `declaration` for one of them."""
 
-    def __init__(self, cloud, directory: pathlib.Path, admin: pathlib.Path) -> None:
-        public = admin.with_suffix(".pub").read_text().strip()
-        declaration = {
+    def __init__(self, cloud, directory: pathlib.Path, admin: pathlib.Path, declaration: dict, source: dict, credentials: dict, secret: str) -> None:
+        shared = {
             "fleet_name": "prod",
-            "fleet_admin": {"name": "admin", "keys": [public]},
-            "fleet_digitalocean": {
-                "region": "nyc3",
-                "ssh_keys": [{"name": "operator", "public_key": public}],
-                "hosts": [{"name": "engine", "count": 2, "size": "s-1vcpu-1gb", "roles": ["bot"]}],
-            },
-            # The inventory's host key is known under the address; nothing is trusted that is not.
+            "fleet_admin": {"name": "admin", "keys": [public(admin)]},
             "ansible_ssh_private_key_file": str(admin),
+            # Nothing is trusted that is not known before.
             "ansible_ssh_common_args": f"-o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={directory}/known_hosts",
         }
-        credentials = {"DIGITALOCEAN_TOKEN": cloud.token, "DIGITALOCEAN_API_ENDPOINT": cloud.url}
-        super().__init__(cloud, directory, declaration, {"type": "digitalocean"}, credentials, cloud.token)
-
-    def writes(self) -> list[str]:
-        return [f"{entry['method']} {entry['path']}" for entry in self.cloud.writes()]
+        super().__init__(cloud, directory, {**shared, **declaration}, source, credentials, secret)
 
     def ask(self, module: str, *arguments: str) -> str:
         """One module on every host, over SSH as `admin`; what it printed."""
@@ -85,23 +80,76 @@ class Droplets(declared.Fleet):
         return done.stdout
 
 
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory, admin):
-    with Emulator(specification=os.environ.get("BOTOPS_DIGITALOCEAN_OPENAPI"), hook=HOOK) as cloud:
-        yield Droplets(cloud, tmp_path_factory.mktemp("fleet"), admin)
+class Droplets(Machines):
+    def __init__(self, cloud, directory: pathlib.Path, admin: pathlib.Path) -> None:
+        hosts_wanted = [{"name": "engine", "count": 2, "size": "s-1vcpu-1gb", "roles": ["bot"]}]
+        declaration = {"region": "nyc3", "ssh_keys": [{"name": "operator", "public_key": public(admin)}], "hosts": hosts_wanted}
+        credentials = {"DIGITALOCEAN_TOKEN": cloud.token, "DIGITALOCEAN_API_ENDPOINT": cloud.url}
+        super().__init__(cloud, directory, admin, {"fleet_digitalocean": declaration}, {"type": "digitalocean"}, credentials, cloud.token)
+
+    def writes(self) -> list[str]:
+        return [f"{entry['method']} {entry['path']}" for entry in self.cloud.writes()]
+
+    def act(self, name: str, kind: str) -> None:
+        """Ask the vendor for an action on a droplet, and wait until it is done."""
+        (droplet,) = [one for one in self.cloud.table("droplets").values() if one["name"] == name]
+        headers = {"authorization": f"Bearer {self.cloud.token}", "content-type": "application/json"}
+        body = json.dumps({"type": kind}).encode()
+        status, _headers, said, _fault = self.cloud.handle("POST", f"/v2/droplets/{droplet['id']}/actions", headers, body)
+        assert status == 201, said
+        until(lambda: not droplet["locked"])
+
+    def left(self) -> list[str]:
+        return [droplet["name"] for droplet in self.cloud.table("droplets").values()]
+
+
+class Instances(Machines):
+    SECRET = "canary-secret-key-2718"
+    ACTIONS = {"power_off": "stop_instances", "power_on": "start_instances", "reboot": "reboot_instances"}
+
+    def __init__(self, cloud, directory: pathlib.Path, admin: pathlib.Path) -> None:
+        hosts_wanted = [{"name": "engine", "count": 2, "instance_type": "t3.micro", "roles": ["bot"]}]
+        declaration = {"region": "us-east-1", "ip_range": "10.20.0.0/16", "public_key": public(admin), "hosts": hosts_wanted}
+        declaration["security_group"] = {"inbound_rules": [{"ports": "22", "from": ["198.51.100.0/24"]}]}
+        credentials = {"AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": self.SECRET, "AWS_ENDPOINT_URL": cloud.url}
+        source = {"type": "aws", "regions": ["us-east-1"]}
+        super().__init__(cloud, directory, admin, {"fleet_aws": declaration}, source, credentials, self.SECRET)
+
+    def writes(self) -> list[str]:
+        return self.cloud.writes()
+
+    def instances(self) -> dict[str, dict]:
+        found = self.cloud.client("ec2").describe_instances()["Reservations"]
+        alive = [one for reservation in found for one in reservation["Instances"] if one["State"]["Name"] != "terminated"]
+        return {next(tag["Value"] for tag in one["Tags"] if tag["Key"] == "Name"): one for one in alive}
+
+    def act(self, name: str, kind: str) -> None:
+        """Ask the vendor for an action on an instance, and wait until it is done."""
+        before = booted(name)
+        getattr(self.cloud.client("ec2"), self.ACTIONS[kind])(InstanceIds=[self.instances()[name]["InstanceId"]])
+        until(lambda: self.instances()[name]["State"]["Name"] == ("stopped" if kind == "power_off" else "running"))
+        if kind != "power_off":  # an instance that reboots is running all the while
+            until(lambda: booted(name) > before)
+
+    def left(self) -> list[str]:
+        return list(self.instances())
+
+
+def emulated(vendor: str):
+    if vendor == "aws":
+        return Server(hook=HOOK)
+    return Emulator(specification=os.environ.get("BOTOPS_DIGITALOCEAN_OPENAPI"), hook=HOOK)
+
+
+@pytest.fixture(scope="module", params=["digitalocean", "aws"])
+def fleet(request, tmp_path_factory, admin):
+    """Two machines whose life the tests tell in their order."""
+    with emulated(request.param) as cloud:
+        yield {"digitalocean": Droplets, "aws": Instances}[request.param](cloud, tmp_path_factory.mktemp("fleet"), admin)
         assert cloud.violations == []
 
 
-def act(fleet, name: str, kind: str) -> None:
-    """Ask the vendor for an action on a droplet, and wait until it is done."""
-    (droplet,) = [one for one in fleet.cloud.table("droplets").values() if one["name"] == name]
-    headers = {"authorization": f"Bearer {fleet.cloud.token}", "content-type": "application/json"}
-    status, _headers, _body, _fault = fleet.cloud.handle("POST", f"/v2/droplets/{droplet['id']}/actions", headers, json.dumps({"type": kind}).encode())
-    assert status == 201
-    until(lambda: not droplet["locked"])
-
-
-def test_a_droplet_is_a_host_that_ansible_reaches_by_a_key_known_before(fleet):
+def test_a_machine_is_a_host_that_ansible_reaches_by_a_key_known_before(fleet):
     fleet.run("provision")
     assert containers() == {"engine-1": "running", "engine-2": "running"}
     addresses = {json.dumps(about["ansible_host"]) for about in fleet.hosts()["_meta"]["hostvars"].values()}
@@ -139,11 +187,11 @@ def test_a_second_run_writes_nothing_and_there_is_nothing_to_change(fleet):
 
 def test_power_is_the_hosts_power(fleet):
     fleet.ask("copy", "-a", "content=kept dest=/var/tmp/kept")
-    act(fleet, "engine-1", "power_off")
+    fleet.act("engine-1", "power_off")
     assert containers() == {"engine-1": "exited", "engine-2": "running"}
-    act(fleet, "engine-1", "power_on")
+    fleet.act("engine-1", "power_on")
     before = booted("engine-1")
-    act(fleet, "engine-1", "reboot")
+    fleet.act("engine-1", "reboot")
     assert booted("engine-1") > before
     until(lambda: containers() == {"engine-1": "running", "engine-2": "running"})
     # The same disk, the same address and the same key.
@@ -154,7 +202,7 @@ def test_power_is_the_hosts_power(fleet):
 def test_what_is_destroyed_leaves_no_host(fleet):
     fleet.run("destroy", "-e", "fleet_confirm=prod")
     until(lambda: containers() == {})
-    assert fleet.cloud.table("droplets") == {}
+    assert fleet.left() == []
 
 
 def test_a_host_that_cannot_be_is_no_droplet_that_is_up(tmp_path):
