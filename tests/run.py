@@ -44,7 +44,7 @@ LEFT_OUT = {
 LEFT_OUT_CHECKS = {
     "vm (make vm)": "the hour of a whole run has no room for the quarter of an hour that an emulated machine takes",
     "browser (make browser)": "the hour of a whole run has no room for it, and many machines have no Chromium",
-    "lab-cloud (make e2e-cloud)": "the hour of a whole run has no room for its minutes; the check cloud asserts the same playbooks, without hosts",
+    "lab-cloud (make e2e-cloud)": "the hour of a whole run has no room for its quarter of an hour; the check cloud asserts the same playbooks, without hosts",
     "lab-pair (make e2e-pair)": "the hour of a whole run has no room for its six minutes; the scenario pair asserts the same faults and more",
 }
 # About how many seconds each takes on two cores. The longest start first, so that none is left to run alone at the end.
