@@ -10,6 +10,7 @@ VENV_BIN := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin
 export PATH := $(VENV_BIN):$(PATH)
 # First three numbers of the lab's /24, outside the pools that Docker hands out by itself.
 export LAB_PREFIX ?= 10.77.30
+export LAB_CLOUD_PREFIX ?= 10.77.31
 # The vendors' schemas that judge requests and configurations, where they are at hand.
 SPECS ?= ../shared/specs
 ifneq ($(wildcard $(SPECS)/digitalocean-openapi.json),)
@@ -21,7 +22,7 @@ endif
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: lab lab-pair lab-down lab-status lab-watch
 lab: ## The whole product on local hosts, over real SSH: a hardened host with a live bot behind HTTPS
@@ -39,6 +40,16 @@ lab-status: ## The table that `make lab` ends with
 lab-watch: ## Watch orders arrive at the lab's exchange (Ctrl-C ends it)
 	@$(PYTHON) lab/lab.py watch
 
+.PHONY: lab-cloud lab-cloud-status lab-cloud-down
+lab-cloud: ## Two clouds without an account: emulated APIs, real hosts, a trading bot on a droplet and one on an EC2 instance
+	@$(PYTHON) lab/cloud.py up
+
+lab-cloud-status: ## The table that `make lab-cloud` ends with
+	@$(PYTHON) lab/cloud.py status
+
+lab-cloud-down: ## destroy.yml on them, and nothing stays
+	@$(PYTHON) lab/cloud.py down
+
 .PHONY: venv engine
 venv: ## The tests' virtual environment, pinned
 	@$(PYTHON) lab/control_node.py requirements-dev.txt
@@ -46,7 +57,7 @@ venv: ## The tests' virtual environment, pinned
 engine:
 	@lab/engine.sh
 
-.PHONY: test check lint unit sanity cloud molecule e2e e2e-pair vm core
+.PHONY: test check lint unit sanity cloud molecule e2e e2e-pair e2e-cloud vm browser core
 test: ## Everything that CI runs
 	@$(PYTHON) lab/control_node.py requirements-dev.txt
 	@"$(VENV_BIN)/python" tests/run.py all
@@ -72,8 +83,14 @@ e2e: venv ## The lab from nothing, and all that is asserted of it
 e2e-pair: venv ## The lab as a pair from nothing, and a pulled plug
 	@"$(VENV_BIN)/python" tests/run.py lab-pair
 
+e2e-cloud: venv engine ## Emulated clouds with real hosts behind their machines: provisioning, power, removal
+	@"$(VENV_BIN)/python" tests/run.py lab-cloud
+
 vm: venv engine ## A QEMU machine for what no container shows: audit trail, kernel settings, reboots (BOTOPS_VM_RELEASE=debian12)
 	@"$(VENV_BIN)/python" tests/run.py vm
+
+browser: venv ## The status site in Chromium, phone and desktop, light and dark (apt-get install chromium npm): build/browser
+	@"$(VENV_BIN)/python" tests/run.py browser
 
 check: venv ## Linters and unit tests together: what to run before every commit
 	@"$(VENV_BIN)/python" tests/run.py check

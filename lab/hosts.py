@@ -46,11 +46,13 @@ CAPABILITIES = [
 ]
 
 
-def run(*argv: str, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
-    """Run a command, quietly; on failure its own last words are the error."""
-    done = subprocess.run(argv, text=True, capture_output=True, check=False, **kwargs)
+def run(*argv: str, check: bool = True, text: bool = True, **kwargs) -> subprocess.CompletedProcess:
+    """Run a command, quietly; on failure its own last words are the error. With `text` false, input and output are bytes."""
+    done = subprocess.run(argv, text=text, capture_output=True, check=False, **kwargs)
     if check and done.returncode:
-        sys.exit(f"`{' '.join(argv[:4])} …` failed ({done.returncode}): {(done.stderr or done.stdout).strip()[-2000:]}")
+        said = done.stderr or done.stdout
+        said = said if text else said.decode(errors="replace")
+        sys.exit(f"`{' '.join(argv[:4])} …` failed ({done.returncode}): {said.strip()[-2000:]}")
     return done
 
 
@@ -137,6 +139,21 @@ def legacy_cgroup() -> bool:
     return not pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
 
 
+def machine(group: str, name: str, hostname: str, network: str) -> list[str]:
+    """Arguments of `docker run` and `docker create` that make a machine of a container: what systemd and the roles need."""
+    argv = ["--name", name, "--hostname", hostname, "--label", f"{LABEL}={group}", "--network", network]
+    for capability in CAPABILITIES:
+        argv += ["--cap-add", capability]
+    argv += ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]
+    argv += ["--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--shm-size", "256m"]
+    return [*argv, "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cgroupns=host", "-v", "/var/lib/docker"]
+
+
+def init_argv() -> list[str]:
+    """What comes after the image's name: systemd 257 refuses cgroup v1 unless told twice."""
+    return ["/lib/systemd/systemd", "systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"] if legacy_cgroup() else []
+
+
 def start(group: str, name: str, release: str, ip: str | None, aliases: list[str]) -> None:
     """Create the host's container, or start the one that is there."""
     known = run("docker", "inspect", "-f", "{{.State.Running}}", container(group, name), check=False)
@@ -144,20 +161,12 @@ def start(group: str, name: str, release: str, ip: str | None, aliases: list[str
         if known.stdout.strip() != "true":
             run("docker", "start", container(group, name))
         return
-    argv = ["docker", "run", "-d", "--name", container(group, name), "--hostname", name, "--label", f"{LABEL}={group}"]
-    argv += ["--network", f"botops-{group}", "--network-alias", name]
+    argv = [*machine(group, container(group, name), name, f"botops-{group}"), "--network-alias", name]
     for alias in aliases:
         argv += ["--network-alias", alias]
     if ip:
         argv += ["--ip", ip]
-    for capability in CAPABILITIES:
-        argv += ["--cap-add", capability]
-    argv += ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]
-    argv += ["--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--shm-size", "256m"]
-    argv += ["-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cgroupns=host", "-v", "/var/lib/docker", image(release)]
-    if legacy_cgroup():  # systemd 257 refuses cgroup v1 unless told twice
-        argv += ["/lib/systemd/systemd", "systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
-    run(*argv)
+    run("docker", "run", "-d", *argv, image(release), *init_argv())
 
 
 def wait_ssh(address: str, deadline: float) -> None:
@@ -179,14 +188,21 @@ def authorize(group: str, name: str) -> None:
     run("docker", "exec", "-i", container(group, name), "sh", "-c", script, input=key)
 
 
+def network(group: str, subnet: str | None) -> None:
+    """Make the group's network unless it is there."""
+    if run("docker", "network", "inspect", f"botops-{group}", check=False).returncode == 0:
+        return
+    extra = ["--subnet", subnet] if subnet else []
+    made = run("docker", "network", "create", "--label", f"{LABEL}={group}", *extra, f"botops-{group}", check=False)
+    if "overlaps" in made.stderr:
+        command = "make lab-cloud LAB_CLOUD_PREFIX" if group == "cloud" else "make lab LAB_PREFIX"
+        sys.exit(f"The subnet {subnet} is in use here. Choose another /24 by its first three numbers: {command}=10.99.88")
+    if made.returncode:
+        sys.exit(f"Docker cannot make a network: {made.stderr.strip()}")
+
+
 def up(group: str, specs: list[str], subnet: str | None) -> list[dict]:
-    if run("docker", "network", "inspect", f"botops-{group}", check=False).returncode:
-        extra = ["--subnet", subnet] if subnet else []
-        made = run("docker", "network", "create", "--label", f"{LABEL}={group}", *extra, f"botops-{group}", check=False)
-        if "overlaps" in made.stderr:
-            sys.exit(f"The subnet {subnet} is in use here. Choose another /24 by its first three numbers: make lab LAB_PREFIX=10.99.88")
-        if made.returncode:
-            sys.exit(f"Docker cannot make a network: {made.stderr.strip()}")
+    network(group, subnet)
     hosts = []
     for spec in specs:
         name, _, rest = spec.partition("=")
@@ -197,8 +213,8 @@ def up(group: str, specs: list[str], subnet: str | None) -> list[dict]:
     deadline = time.monotonic() + 60
     result, known = [], []
     for name in hosts:
-        network = f'{{{{(index .NetworkSettings.Networks "botops-{group}").IPAddress}}}}'
-        address = run("docker", "inspect", "-f", network, container(group, name)).stdout.strip()
+        where = f'{{{{(index .NetworkSettings.Networks "botops-{group}").IPAddress}}}}'
+        address = run("docker", "inspect", "-f", where, container(group, name)).stdout.strip()
         wait_ssh(address, deadline)
         authorize(group, name)
         keys = run("docker", "exec", container(group, name), "sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub").stdout

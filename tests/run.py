@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Run the project's checks and close with one line of counts.
 
-run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab | lab-pair | vm] ...
+run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab | lab-pair | vm | browser] ...
+run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab | lab-pair | lab-cloud | vm] ...
 
 Each check writes its output to build/test/<name>.log; of a failed one the last lines are shown. Checks that need the
 machine for themselves (the lab and a few scenarios, whose times are asserted) run alone, the others two at a time. The
@@ -37,10 +38,13 @@ LEFT_OUT = {
     "compliance": "all of it passes, and the hour of a whole run has no room for its five minutes, most of which Lynis takes",
     "backups": "all of it passes, and the hour of a whole run has no room for its ten minutes; make drill, in the lab's tests, restores for real",
     "notify": "all of it passes, and the hour of a whole run has no room for its ten minutes",
+    "status_site": "all of it passes, and the hour of a whole run has no room for its five minutes; the unit tests look at every page",
 }
 # And of what is no scenario, with the command that runs it; the workflow does, too.
 LEFT_OUT_CHECKS = {
     "vm (make vm)": "the hour of a whole run has no room for the quarter of an hour that an emulated machine takes",
+    "browser (make browser)": "the hour of a whole run has no room for it, and many machines have no Chromium",
+    "lab-cloud (make e2e-cloud)": "the hour of a whole run has no room for its quarter of an hour; the check cloud asserts the same playbooks, without hosts",
     "lab-pair (make e2e-pair)": "the hour of a whole run has no room for its six minutes; the scenario pair asserts the same faults and more",
 }
 # About how many seconds each takes on two cores. The longest start first, so that none is left to run alone at the end.
@@ -237,8 +241,16 @@ def lab_pair() -> list[Check]:
     ]
 
 
+def lab_cloud() -> list[Check]:
+    return [Check("lab-cloud tests", [PYTHON, "-m", "pytest", "tests/lab_cloud", "-q", "-s", "--no-header", "-p", "no:cacheprovider"], junit=True)]
+
+
 def vm() -> list[Check]:
     return [Check("vm", [PYTHON, "-m", "pytest", "tests/vm", "-q", "-s", "--no-header", "-p", "no:cacheprovider"], junit=True)]
+
+
+def browser() -> list[Check]:
+    return [Check("browser", [PYTHON, "-m", "pytest", "tests/browser", "-q", "-s", "--no-header", "-p", "no:cacheprovider"], junit=True)]
 
 
 def slowest(checks: list[Check], count: int = 5) -> str:
@@ -309,10 +321,17 @@ def main() -> int:
         go(vm(), in_order)
         # Seconds and figures are what this is for.
         print(vm()[0].log().read_text(errors="replace"), flush=True)
+    if what == "lab-cloud":
+        engine_and_images(os.environ.get("LAB_RELEASE", "debian13"))
+        go(checks := lab_cloud(), in_order)
+        if checks[-1].seconds:
+            print(checks[-1].log().read_text(errors="replace"), flush=True)
     if what == "lab-pair":
         go(checks := lab_pair(), in_order)
         if checks[-1].seconds:  # its figures are what this is for
             print(checks[-1].log().read_text(errors="replace"), flush=True)
+    if what == "browser":
+        go(browser(), in_order)
     if what == "sanity":
         go(sanity(), in_order)
     if what == "cloud":

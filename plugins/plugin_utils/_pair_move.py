@@ -165,7 +165,7 @@ def of_a_bot(views, bot, old, new, wanted):
     here = ((views[new] or {}).get("cluster") or {}).get("bots", {}).get(bot) or {}
     there = ((views[old] or {}).get("cluster") or {}).get("bots", {}).get(bot) or {}
     said = []
-    if here.get("release") != there.get("release"):
+    if here.get("release") != there.get("release") and not on_off(wanted.get("new_release")):
         said.append("%s would run another release on %s (%s) than on %s (%s). Type: playbooks/deploy.yml -e bot=%s" % (
             bot, new, here.get("release") or "none", old, there.get("release") or "none", bot))
     replication = here.get("replication")

@@ -187,3 +187,50 @@ def test_a_release_that_does_not_start_is_taken_back_and_the_standby_never_gets_
     assert found["hosts"] == [active] and found["missing"] == 0 and found["gap_s"] <= 15
     assert 'maintenance="true"' not in pair.run(active, "crm_mon -1 --output-as=xml | grep '<node name'"), "the cluster looks again"
     assert pair.settle() == active
+
+
+# Of the checklist these hosts have not all: no notify, no person. What they have must hold.
+LIVE = ("-e", "bot=paper", "-e", "without_backup=true", "-e", "strict=false", "-e", "watch_minutes=0.2", "-e", "accept_lag_seconds=60")
+
+
+def test_the_checklist_of_the_pair_holds_and_keeps_a_person_s_word(pair, operator, tmp_path):
+    active = pair.settle()
+    words = ("-e", f"confirmations={tmp_path}/confirmed.md", "-e", "confirm=contacts", "-e", "by='On Duty'", "-e", "words='first a then b'")
+    done = operator.play("playbooks/verify.yml", *words, "-e", f"report_dir={tmp_path}/report")
+    found = {item["id"]: item for item in json.loads((tmp_path / "report/checklist.json").read_text())["items"]}
+    assert {found[name]["status"] for name in ("system", "ssh", "firewall", "host", "secrets", "cluster", "fencing", "replication")} == {"pass"}
+    assert found["contacts"]["status"] == "confirmed" and "On Duty on " in found["contacts"]["evidence"] and found["alerts"]["status"] == "absent"
+    cut = operator.play("playbooks/verify.yml", *words[:4], "-e", "by=On Duty", check=False)
+    assert cut.returncode != 0 and "by, words: `Duty` was cut off" in said(cut)
+    done = operator.play("playbooks/verify.yml", *words[:2], "-e", "strict=true", check=False)
+    assert done.returncode != 0 and "The checklist is not done: " in said(done) and "mfa" in said(done).partition("The checklist is not done: ")[2]
+    assert pair.active() == active
+
+
+def test_a_release_goes_live_by_two_switches(pair, operator, tmp_path):
+    active, before = pair.settle(), links(pair)
+    paths = ("-e", f"paper_bot={release(tmp_path, 'live', f'LIVE = {time.time()}')}")
+    printed, found = watched(pair, operator, "playbooks/go_live.yml", *LIVE, *paths)
+    after = links(pair)
+    assert len(set(after.values())) == 1 and after[active] != before[active], printed
+    # Each took its turn, and none sent anything in between another one's: two that traded at once would alternate more often.
+    assert found["hosts"] == [active, pair.other(active), active]
+    assert found["missing"] == 0 and found["duplicate_orders_accepted"] == 0 and found["gap_s"] <= 8
+    assert "times in 12 s that it is well" in printed
+
+
+def test_a_release_that_does_not_go_live_leaves_what_traded(pair, operator, tmp_path):
+    active, before = pair.settle(), links(pair)
+    broken = release(tmp_path, "dead", "raise SystemExit('this release is dead')")
+    result = {}
+
+    def go(pair, who):
+        result["done"] = operator.play("playbooks/go_live.yml", *LIVE, "-e", f"paper_bot={broken}", check=False)
+
+    found = pair.measure(go, 1)
+    print(f"\na release that does not go live: {found}")
+    printed = said(result["done"])
+    assert result["done"].returncode != 0 and "Stopped at the switch" in printed, printed[-3000:]
+    assert links(pair) == before and pair.settle() == active
+    assert found["missing"] == 0 and found["double_active_ms"] == 0 and found["duplicate_orders_accepted"] == 0 and found["gap_s"] <= 30
+    pair.run(active, "crm_resource --cleanup")

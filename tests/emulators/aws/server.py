@@ -1,6 +1,12 @@
 """moto as a server in this process, with a log of what was asked: `with Server() as cloud: … cloud.writes()`.
 
-Nothing of moto is changed. Its images are those of `IMAGES`: moto knows none of Debian's.
+Nothing of moto is changed. Its images are those of `IMAGES`: moto knows none of Debian's. `GET /_emulator/log` is the log for another process
+(`DELETE` empties it), `GET /_emulator/violations` what went wrong.
+
+**Real hosts behind instances.** With `hook` a command is called as `COMMAND EVENT`, with EVENT one of create, delete, power_on, power_off, shutdown
+and reboot, and the instance as JSON on its standard input, in the form that the emulator of DigitalOcean uses for a droplet. Until the command has
+ended the instance is pending, stopping or shutting down, as at the vendor; moto by itself knows only the end. When the command fails it stays so, and
+`violations` says why.
 """
 
 from __future__ import annotations
@@ -11,13 +17,24 @@ import json
 import os
 import pathlib
 import re
+import sys
 import tempfile
 import threading
 import urllib.request
 from urllib.parse import parse_qs
 
+from .. import hooks
+
 DEBIAN, CANONICAL = "136693071363", "099720109477"
 READS = ("Describe", "List", "Get", "Head")
+# What an instance is meanwhile and afterwards, with the numbers that EC2 has for it, and what the hook is told.
+MOVES = {
+    "RunInstances": ("create", ("pending", 0), ("running", 16)),
+    "StartInstances": ("power_on", ("pending", 0), ("running", 16)),
+    "StopInstances": ("shutdown", ("stopping", 64), ("stopped", 80)),
+    "RebootInstances": ("reboot", ("running", 16), ("running", 16)),
+    "TerminateInstances": ("delete", ("shutting-down", 32), ("terminated", 48)),
+}
 
 
 def _image(identity, owner, name, created, root):
@@ -75,6 +92,24 @@ S3 = {
 }  # fmt: skip
 
 
+def about(backend, instance) -> dict:
+    """An instance in the words of the hook: what a host is made of."""
+    from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+    tags = {tag["key"]: tag["value"] for tag in instance.get_tags()}
+    # By a filter: moto starts instances of images that it does not know, and refuses to describe those.
+    image = next(iter(backend.describe_images(filters={"image-id": instance.image_id})), None)
+    pair = backend.key_pairs.get(instance.key_name)
+    return {
+        "id": instance.id, "name": tags.get("Name") or instance.id, "tags": tags, "image": {"name": image.name if image else instance.image_id},
+        "memory": INSTANCE_TYPES[instance.instance_type]["MemoryInfo"]["SizeInMiB"],
+        "private": {
+            "user_data": instance.user_data.decode() if instance.user_data else None,
+            "public_keys": [pair.material_public.decode()] if pair else [],
+        },
+    }  # fmt: skip
+
+
 def signed_by(environ: dict) -> tuple[str, str]:
     """(access key, service) of a request's signature."""
     scope = re.search(r"Credential=([^/]+)/\d+/[^/]+/([a-z0-9-]+)/aws4_request", environ.get("HTTP_AUTHORIZATION", ""))
@@ -98,8 +133,12 @@ class Server:
     """`url`, `log` (names of operations, in order), `needed` (by access key, the rights of all that was ever asked with it), and boto3 clients
     of the one account that moto has."""
 
-    def __init__(self):
+    def __init__(self, hook: str | None = None, port: int = 0):
+        self.hook, self.port = hook, port
         self.log = []
+        #: what the hook could not do, each a sentence
+        self.violations = []
+        self._addresses, self._gone = {}, set()
         self.needed = {}
         #: {operation of EC2: (code, message)} of what is refused
         self.refused = {}
@@ -122,6 +161,9 @@ class Server:
             length = int(environ.get("CONTENT_LENGTH") or 0)
             body = environ["wsgi.input"].read(length) if length else b""
             environ["wsgi.input"] = io.BytesIO(body)
+            if environ["PATH_INFO"].startswith("/_emulator/"):
+                return self._control(environ, start_response)
+            name = ""
             if not environ["PATH_INFO"].startswith("/moto-api/"):
                 name = operation(environ, body)
                 with self._lock:
@@ -139,9 +181,13 @@ class Server:
                     start_response("400 Bad Request", [("Content-Type", "text/xml")])
                     code, message = refusal
                     return [f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>".encode()]
-            return application(environ, start_response)
+            answer = application(environ, start_response)
+            if self.hook and name in MOVES:
+                answer = [b"".join(answer)]
+                self._move(name, answer[0].decode(errors="replace"), parse_qs(body.decode(errors="replace")), environ)
+            return answer
 
-        self._server = make_server("127.0.0.1", 0, logged, threaded=True)
+        self._server = make_server("127.0.0.1", self.port, logged, threaded=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -156,6 +202,60 @@ class Server:
         if path.name.startswith("moto-images-"):
             path.unlink(missing_ok=True)
             del os.environ["MOTO_AMIS_PATH"]
+
+    def _control(self, environ, start_response):
+        """The log and the failures for whoever asks from another process."""
+        with self._lock:
+            if environ["PATH_INFO"] == "/_emulator/log" and environ["REQUEST_METHOD"] == "DELETE":
+                self.log.clear()
+            answers = {
+                "/_emulator/log": [{"operation": name, "write": is_write(name)} for name in self.log],
+                "/_emulator/violations": {"judged": None, "violations": self.violations},
+            }
+        found = answers.get(environ["PATH_INFO"])
+        start_response("404 Not Found" if found is None else "200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(found).encode()]
+
+    def _move(self, name, said, asked, environ):
+        """Have the hook do what an accepted request asked of its instances. A refusal names none."""
+        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.ec2.models import ec2_backends
+
+        event, (meanwhile, number), (at_last, last_number) = MOVES[name]
+        backend = ec2_backends[DEFAULT_ACCOUNT_ID][re.search(r"Credential=[^/]+/\d+/([^/]+)/", environ["HTTP_AUTHORIZATION"])[1]]
+        # RebootInstances answers with nothing but that it was accepted.
+        named = re.findall(r"<instanceId>(i-[0-9a-f]+)</instanceId>", said)
+        if name == "RebootInstances" and "<Error>" not in said:
+            named = [values[0] for key, values in asked.items() if key.startswith("InstanceId")]
+        if name == "StopInstances" and asked.get("Force") == ["true"]:
+            event = "power_off"
+        for instance in [backend.get_instance(identity) for identity in dict.fromkeys(named)]:
+            if instance.id in self._gone:
+                continue  # what is terminated can be terminated again, and its host is gone
+            if event == "delete":
+                self._gone.add(instance.id)
+            instance._state.name, instance._state.code = meanwhile, number
+            if name == "RunInstances":  # an instance has a public address when it runs, and no address but its host's
+                instance.nics[0].public_ip = None
+            doing = (instance, event, about(backend, instance), (at_last, last_number))
+            threading.Thread(target=self._follow, args=doing, daemon=True).start()
+
+    def _follow(self, instance, event, machine, end):
+        """Wait for the hook, then let the instance be what it said."""
+        addresses, failure = hooks.call(self.hook, event, machine)
+        if failure:
+            self.violations.append(failure)
+            print(failure, file=sys.stderr, flush=True)
+            return
+        if event != "delete" and instance.id in self._gone:
+            return  # it was terminated meanwhile
+        if addresses:
+            self._addresses[instance.id] = addresses
+        if end[0] == "running":
+            known, nic = self._addresses[instance.id], instance.nics[0]
+            nic.public_ip, nic.private_ip_address = known["public"], known["private"]
+            nic.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": known["private"]}]
+        instance._state.name, instance._state.code = end
 
     def reset(self):
         """An account with nothing in it but what the vendor makes: default networks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import heapq
 import itertools
 import json
@@ -11,7 +12,6 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -27,6 +27,8 @@ if not __package__:  # started as a script: become the package, so that relative
 
     run_as_package()
     sys.exit()
+
+from .. import hooks  # noqa: E402 - a script has become the package only above
 
 HTML_500 = b"<html><head><title>500</title></head><body><h1>We're sorry, but something went wrong.</h1></body></html>"
 SPECIFICATION = "BOTOPS_DIGITALOCEAN_OPENAPI"
@@ -211,15 +213,16 @@ class Emulator:
         """
         if not self.hook:
             return False
-        about = json.dumps(droplet)
+        about = copy.deepcopy(droplet)
 
         def work():
-            ran = subprocess.run([*self.hook.split(), event], input=about, text=True, capture_output=True, check=False)
-            if ran.returncode:
-                print(f"hook {event} failed ({ran.returncode}): {ran.stderr.strip()}", file=sys.stderr, flush=True)
+            said, failure = hooks.call(self.hook, event, about)
             with self.lock:
-                if done:
-                    done(json.loads(ran.stdout) if ran.returncode == 0 and ran.stdout.strip() else {})
+                if failure:  # nobody may take a host that is not there for one
+                    self.bugs.append(failure)
+                    print(failure, file=sys.stderr, flush=True)
+                elif done:
+                    done(said)
 
         threading.Thread(target=work, daemon=True).start()
         return True
