@@ -128,6 +128,9 @@ def prepare(tree: pathlib.Path) -> None:
     host_key = tree / "etc/ssh/ssh_host_ed25519_key"
     hosts.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", NAME, "-f", str(host_key))
     hosts.run("ssh-keygen", "-q", "-t", "rsa", "-b", "3072", "-N", "", "-C", NAME, "-f", str(host_key.with_name("ssh_host_rsa_key")))
+    # It makes keys where there are none, and stands in a circle with ssh.socket: before it, and after the basic system that waits for sockets.
+    for unit in list((tree / "etc/systemd/system").rglob("ssh-host-keys.service")):
+        unit.unlink()
     (STATE / "host_keys").write_text("".join(path.read_text() for path in sorted(host_key.parent.glob("ssh_host_*_key.pub"))))
 
 
@@ -193,7 +196,7 @@ def start(made: pathlib.Path, ports: list[int] | None = None) -> dict:
 
 def options(host: dict) -> list[str]:
     return ["-i", host["identity_file"], "-p", str(host["port"]), "-o", f'UserKnownHostsFile="{STATE / "known_hosts"}"', "-o", "StrictHostKeyChecking=yes",
-            "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "IdentitiesOnly=yes"]  # fmt: skip
+            "-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", "IdentitiesOnly=yes"]  # fmt: skip
 
 
 def ssh(host: dict, command: str, stdin: str | None = None, seconds: float = 600) -> subprocess.CompletedProcess:

@@ -231,7 +231,8 @@ def test_an_unconfirmed_change_is_taken_back_by_a_boot(machine):
 
     print(f"\n{machine.reboot(close, delay=20):6.1f} s  reboot behind a closed door")
     assert machine.out(f"sha256sum {drop_in}") == before
-    assert machine.out("ls /etc/systemd/system/botops-rollback* 2>/dev/null || true") == ""
+    # The door opens before the guard has cleared up behind itself.
+    print(f"{machine.until('! ls /etc/systemd/system/botops-rollback*', 120):6.1f} s  until nothing of the guard is left")
 
 
 def test_ssh_by_socket_activation(machine):
