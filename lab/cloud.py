@@ -15,14 +15,12 @@ import http.client
 import json
 import os
 import pathlib
-import secrets
 import signal
 import socket
 import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 
 import cloud_hosts
@@ -60,13 +58,7 @@ def vendors() -> dict | None:
 
 
 def known_secrets() -> dict[str, str]:
-    """Random secrets, made once. They start with a mark that the tests look for where no secret may be."""
-    path = STATE / "secrets.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    for name in ("token", "aws_secret", "bot_api_key_id", "bot_private_key"):
-        known.setdefault(name, f"canary-{name}-{secrets.token_hex(12)}")
-    lab.write_private(path, json.dumps(known, indent=2))
-    return known
+    return lab.known_secrets(STATE / "secrets.json", ("token", "aws_secret", "bot_api_key_id", "bot_private_key"))
 
 
 def start_vendors(environment: pathlib.Path) -> dict:
@@ -110,11 +102,7 @@ def environment_of(running: dict) -> dict[str, str]:
 
 
 def ansible(environment: pathlib.Path, running: dict, *arguments: str, tool: str = "ansible-playbook") -> str:
-    def show(line: str) -> None:
-        if line.startswith(("PLAY [", "TASK [")):
-            lab.PROGRESS.note(line.split("[", 1)[1].split("]")[0])
-
-    return lab.run(environment / "bin" / tool, "-i", INVENTORY, *arguments, env=environment_of(running), show=show)
+    return lab.run(environment / "bin" / tool, "-i", INVENTORY, *arguments, env=environment_of(running), show=lab.show_task)
 
 
 def asked(running: dict, method: str = "GET") -> dict[str, list]:
@@ -223,7 +211,7 @@ def up() -> None:
     if not vendors() and hosts.run("docker", "ps", "-aq", "--filter", f"label={hosts.LABEL}={GROUP}").stdout:
         # The clouds forget what they had when they end, and then nothing would know whose these hosts are.
         lab.step("hosts of an earlier cloud: removed, to be made anew", lambda: hosts.down(GROUP))
-    hosts.network(GROUP, f"{PREFIX}.0/24")
+    hosts.network(GROUP, f"{PREFIX}.0/24", cloud_hosts.ELSEWHERE)
     hosts.identity(GROUP)
     running = lab.step("emulated clouds and an exchange", lambda: start_vendors(environment))
     if not BEFORE.exists():
@@ -279,17 +267,7 @@ def down() -> None:
 
 
 def main() -> int:
-    command = {("up",): up, ("status",): status, ("down",): down}.get(tuple(sys.argv[1:]))
-    if not command:
-        sys.exit(__doc__)
-    try:
-        command()
-    except KeyboardInterrupt:
-        return 130
-    except (lab.Failed, urllib.error.URLError) as problem:
-        print(f"\n{problem}\n\nNot done. The whole output is in build/lab-cloud.log; `make lab-cloud` can simply be repeated.", file=sys.stderr)
-        return 1
-    return 0
+    return lab.command_line({("up",): up, ("status",): status, ("down",): down}, __doc__, "make lab-cloud")
 
 
 if __name__ == "__main__":

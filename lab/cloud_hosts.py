@@ -31,6 +31,8 @@ import hosts
 
 RECIPE = pathlib.Path(__file__).with_name("Dockerfile.cloud")
 ADDRESS = "botops.address"
+# What an operator types when the network of the lab is somebody else's here.
+ELSEWHERE = "make lab-cloud LAB_CLOUD_PREFIX"
 SEED = "var/lib/cloud/seed/nocloud"
 BOOT_SECONDS = 120
 # What a host gets at least: systemd, sshd and a playbook's Python do not fit into the smallest droplet's half gigabyte beside a bot.
@@ -98,7 +100,7 @@ def create(group: str, prefix: str, machine: dict) -> dict[str, str]:
     with locked(group, "build"):
         tag = image(release(machine))
     with locked(group, "network"):
-        hosts.network(group, f"{prefix}.0/24")
+        hosts.network(group, f"{prefix}.0/24", ELSEWHERE)
         address = free_address(group, prefix)
         argv = hosts.machine(group, name, machine["name"], f"botops-{group}")
         argv += ["--ip", address, "--label", f"{ADDRESS}={address}", "--memory", f"{max(LEAST_MEMORY_MB, int(machine.get('memory') or 0))}m"]

@@ -188,14 +188,13 @@ def authorize(group: str, name: str) -> None:
     run("docker", "exec", "-i", container(group, name), "sh", "-c", script, input=key)
 
 
-def network(group: str, subnet: str | None) -> None:
-    """Make the group's network unless it is there."""
+def network(group: str, subnet: str | None, command: str = "make lab LAB_PREFIX") -> None:
+    """Make the group's network unless it is there. `command`: what an operator types to have it elsewhere."""
     if run("docker", "network", "inspect", f"botops-{group}", check=False).returncode == 0:
         return
     extra = ["--subnet", subnet] if subnet else []
     made = run("docker", "network", "create", "--label", f"{LABEL}={group}", *extra, f"botops-{group}", check=False)
     if "overlaps" in made.stderr:
-        command = "make lab-cloud LAB_CLOUD_PREFIX" if group == "cloud" else "make lab LAB_PREFIX"
         sys.exit(f"The subnet {subnet} is in use here. Choose another /24 by its first three numbers: {command}=10.99.88")
     if made.returncode:
         sys.exit(f"Docker cannot make a network: {made.stderr.strip()}")

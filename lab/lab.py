@@ -159,14 +159,18 @@ def start_controllers(environment: pathlib.Path) -> None:
     run(environment / "bin/python", ROOT / "lab/bmc.py", "--group", GROUP, "--user", "admin", "--password-file", BMC_PASSWORD, *nodes)
 
 
+def known_secrets(path: pathlib.Path, names: tuple[str, ...]) -> dict[str, str]:
+    """Random secrets in a file, made once. They start with a mark that the tests look for where no secret may be."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    for name in names:
+        known.setdefault(name, f"canary-{name}-{secrets.token_hex(12)}")
+    write_private(path, json.dumps(known, indent=2))
+    return known
+
+
 def make_secrets() -> None:
-    """Random secrets, made once. They start with a mark that the tests look for where no secret may be."""
     for file, names in (("secrets.json", SECRETS), ("vault.json", VAULT)):
-        path = STATE / file
-        known = json.loads(path.read_text()) if path.exists() else {}
-        for name in names:
-            known.setdefault(name, f"canary-{name}-{secrets.token_hex(12)}")
-        write_private(path, json.dumps(known, indent=2))
+        known_secrets(STATE / file, names)
     if not BMC_PASSWORD.exists():  # IPMI takes twenty characters
         write_private(BMC_PASSWORD, f"canary-bmc_{secrets.token_hex(4)}\n")
 
@@ -176,16 +180,17 @@ def write_private(path: pathlib.Path, text: str) -> None:
         handle.write(text)
 
 
+def show_task(line: str) -> None:
+    """Ansible's present play or task as the progress of a step."""
+    if line.startswith(("PLAY [", "TASK [")):
+        PROGRESS.note(line.split("[", 1)[1].split("]")[0])
+
+
 def ansible(environment: pathlib.Path, *playbooks: str) -> str:
     """Apply playbooks to the lab; return what they printed."""
-
-    def show(line: str) -> None:
-        if line.startswith(("PLAY [", "TASK [")):
-            PROGRESS.note(line.split("[", 1)[1].split("]")[0])
-
     # A control node may have its own settings for any of these; the lab's are what this clone says.
     env = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
-    return run(environment / "bin/ansible-playbook", *inventory(), *playbooks, env=env, show=show)
+    return run(environment / "bin/ansible-playbook", *inventory(), *playbooks, env=env, show=show_task)
 
 
 def inventory() -> list[str]:
@@ -319,21 +324,26 @@ def down_and_say() -> None:
     print("The lab is removed.")
 
 
-def main() -> int:
-    commands = {
-        ("up",): lambda: up(pair=False), ("up", "--pair"): lambda: up(pair=True), ("status",): status, ("watch",): watch, ("down",): down_and_say,
-    }  # fmt: skip
+def command_line(commands: dict, usage: str, make: str) -> int:
+    """Run the command whose words were given; what went wrong is said with where to look. `make`: what makes this lab."""
     command = commands.get(tuple(sys.argv[1:]))
     if not command:
-        sys.exit(__doc__)
+        sys.exit(usage)
     try:
         command()
     except KeyboardInterrupt:
         return 130
     except (Failed, urllib.error.URLError) as problem:
-        print(f"\n{problem}\n\nNot done. The whole output is in build/lab.log; `make lab` can simply be repeated.", file=sys.stderr)
+        print(f"\n{problem}\n\nNot done. The whole output is in {LOG.relative_to(ROOT)}; `{make}` can simply be repeated.", file=sys.stderr)
         return 1
     return 0
+
+
+def main() -> int:
+    commands = {
+        ("up",): lambda: up(pair=False), ("up", "--pair"): lambda: up(pair=True), ("status",): status, ("watch",): watch, ("down",): down_and_say,
+    }  # fmt: skip
+    return command_line(commands, __doc__, "make lab")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Run the project's checks and close with one line of counts.
 
-run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab | lab-pair | vm | browser] ...
-run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab | lab-pair | lab-cloud | vm] ...
+run.py [all | check | lint | unit | sanity | cloud | molecule [SCENARIO ...] | lab | lab-pair | lab-cloud | vm | browser] ...
 
 Each check writes its output to build/test/<name>.log; of a failed one the last lines are shown. Checks that need the
 machine for themselves (the lab and a few scenarios, whose times are asserted) run alone, the others two at a time. The
@@ -233,24 +232,23 @@ def lab() -> list[Check]:
     ]
 
 
+def suite(name: str, directory: str) -> Check:
+    """Tests that are neither unit tests nor a scenario's; what they print is part of what they are for."""
+    return Check(name, [PYTHON, "-m", "pytest", directory, "-q", "-s", "--no-header", "-p", "no:cacheprovider"], junit=True)
+
+
 def lab_pair() -> list[Check]:
     return [
         Check("lab down", [PYTHON, "lab/lab.py", "down"]),
         Check("lab-pair up", [PYTHON, "lab/lab.py", "up", "--pair"]),
-        Check("lab-pair tests", [PYTHON, "-m", "pytest", "tests/lab_pair", "-q", "-s", "--no-header", "-p", "no:cacheprovider"], junit=True),
+        suite("lab-pair tests", "tests/lab_pair"),
     ]
 
 
-def lab_cloud() -> list[Check]:
-    return [Check("lab-cloud tests", [PYTHON, "-m", "pytest", "tests/lab_cloud", "-q", "-s", "--no-header", "-p", "no:cacheprovider"], junit=True)]
-
-
-def vm() -> list[Check]:
-    return [Check("vm", [PYTHON, "-m", "pytest", "tests/vm", "-q", "-s", "--no-header", "-p", "no:cacheprovider"], junit=True)]
-
-
-def browser() -> list[Check]:
-    return [Check("browser", [PYTHON, "-m", "pytest", "tests/browser", "-q", "-s", "--no-header", "-p", "no:cacheprovider"], junit=True)]
+def show(check: Check) -> None:
+    """Of a check that ran, all that it printed: seconds and figures."""
+    if check.seconds:
+        print(check.log().read_text(errors="replace"), flush=True)
 
 
 def slowest(checks: list[Check], count: int = 5) -> str:
@@ -318,20 +316,17 @@ def main() -> int:
             print(f"     skipped  {name}: {reason}", flush=True)
     if what == "vm":
         engine_and_images(os.environ.get("BOTOPS_VM_RELEASE", "debian13"))
-        go(vm(), in_order)
-        # Seconds and figures are what this is for.
-        print(vm()[0].log().read_text(errors="replace"), flush=True)
+        go(checks := [suite("vm", "tests/vm")], in_order)
+        show(checks[-1])
     if what == "lab-cloud":
         engine_and_images(os.environ.get("LAB_RELEASE", "debian13"))
-        go(checks := lab_cloud(), in_order)
-        if checks[-1].seconds:
-            print(checks[-1].log().read_text(errors="replace"), flush=True)
+        go(checks := [suite("lab-cloud tests", "tests/lab_cloud")], in_order)
+        show(checks[-1])
     if what == "lab-pair":
         go(checks := lab_pair(), in_order)
-        if checks[-1].seconds:  # its figures are what this is for
-            print(checks[-1].log().read_text(errors="replace"), flush=True)
+        show(checks[-1])
     if what == "browser":
-        go(browser(), in_order)
+        go([suite("browser", "tests/browser")], in_order)
     if what == "sanity":
         go(sanity(), in_order)
     if what == "cloud":

@@ -9,6 +9,8 @@ import fnmatch
 import re
 from xml.etree import ElementTree
 
+from ansible_collections.botops.fleet.plugins.plugin_utils._compliance_report import plain
+
 PHASES = {"before": "Before the deployment", "day": "On the day", "after": "After the deployment"}
 # A word is given for half a year: telephone numbers and colleagues change.
 CONFIRMED_DAYS = 180
@@ -101,12 +103,11 @@ def pair_points(cluster, member, bots, now):
     said = "never tried" if age is None else "%s, %d days ago" % (record.get("result"), age)
     found.append(_result("fencing-" + member, "Switching %s off was tried for real" % member, record.get("result") == "ok" and age <= FENCE_TEST_DAYS,
                          "ok, at most %d days ago" % FENCE_TEST_DAYS, said))  # fmt: skip
-    for bot in bots:
+    for bot in bots if member not in cluster["active"] else ():
         restorable = ((cluster["bots"].get(bot) or {}).get("replication") or {}).get("restorable") or {}
         broken = sorted("%s: %s" % (name, state["reason"]) for name, state in (restorable.get("databases") or {}).items() if state.get("reason"))
-        if member not in cluster["active"]:
-            found.append(_result("replica-" + bot, "What arrived of %s can be restored" % bot, bool(restorable) and not broken, "it can",
-                                 "; ".join(broken) or ("it can" if restorable else "nothing is known of it")))  # fmt: skip
+        found.append(_result("replica-" + bot, "What arrived of %s can be restored" % bot, bool(restorable) and not broken, "it can",
+                             "; ".join(broken) or ("it can" if restorable else "nothing is known of it")))  # fmt: skip
     return found
 
 
@@ -285,8 +286,8 @@ def junit(found):
         for item in items:
             case = ElementTree.SubElement(suite, "testcase", classname="checklist." + phase, name=item["id"])
             if item["status"] == "fail":
-                ElementTree.SubElement(case, "failure", message=item["title"]).text = item["evidence"]
+                ElementTree.SubElement(case, "failure", message=item["title"]).text = plain(item["evidence"])
             elif item["status"] in ("open", "absent", "waived"):
-                ElementTree.SubElement(case, "skipped", message=item["evidence"])
+                ElementTree.SubElement(case, "skipped", message=plain(item["evidence"]))
     ElementTree.indent(top)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(top, encoding="unicode") + "\n"

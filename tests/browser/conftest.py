@@ -2,12 +2,10 @@
 
 import functools
 import http.server
-import importlib
 import json
 import os
 import pathlib
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -18,47 +16,14 @@ import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LEFT = runpy.run_path(str(ROOT / "molecule/status_site/files/left_behind.py"))
+sys.path.insert(0, str(ROOT / "tests/unit"))
+
+from status_program import LEFT, LIMITS, SYSTEM, answering, put_together  # noqa: E402 - found by the line above
+
 PATHS = ("/", "/system/", "/ha/", "/backups/", "/compliance/", "/releases/")
 RUNNER = ROOT / ".cache/browser"
 OUT = ROOT / "build/browser"
-LIMITS = {
-    "certificate_days": 14,
-    "disk_percent": 85,
-    "order_minutes": 15,
-    "backup_hours": 26,
-    "drill_days": 8,
-    "compliance_hours": 48,
-    "fencing_days": 90,
-    "replication_seconds": 60,
-    "audit_hours": 48,
-    "notify_hours": 26,
-}
-SYSTEM = {
-    "os": "Debian GNU/Linux 13 (trixie)",
-    "kernel": "6.12.57+deb13-amd64",
-    "processors": 2,
-    "uptime_seconds": 1864000.0,
-    "load1": 0.42,
-    "memory_bytes": 4_100_000_000,
-    "memory_available_bytes": 2_300_000_000,
-    "disks": [{"mount": "/", "used_ratio": 0.41, "free_bytes": 23_000_000_000}],
-    "failed_units": [],
-    "timers": {"botops-status.timer": "active", "botops-backup.timer": "active", "botops-restore-drill.timer": "active"},
-    "reboot_required": False,
-    "clock_synchronized": True,
-}
-
-
-def program(top):
-    """As the role puts it together: its modules, and the two that others use as well."""
-    shutil.copytree(ROOT / "roles/status_site/files/botops_status", top / "botops_status")
-    shutil.copy(ROOT / "plugins/module_utils/_pacemaker/status.py", top / "botops_status/cluster.py")
-    shutil.copy(ROOT / "plugins/module_utils/_bot/redaction.py", top / "botops_status/redaction.py")
-    sys.path.insert(0, str(top))
-    modules = {name: importlib.import_module("botops_status." + name) for name in ("common", "collect", "model", "metrics", "pages", "mask", "cli")}
-    sys.path.remove(str(top))
-    return type("Program", (), modules)
+TIMERS = {"botops-status.timer": "active", "botops-backup.timer": "active", "botops-restore-drill.timer": "active"}
 
 
 def made(code, root, place, now, broken):
@@ -70,18 +35,11 @@ def made(code, root, place, now, broken):
         backup.write_text(
             json.dumps({**value, "last_good": {**value["last_good"], "paper": LEFT["iso"](now - 400000)}, "problems": ["paper: the store does not answer"]})
         )
-    unit = {"ActiveState": "active", "UnitFileState": "enabled", "NRestarts": "1", "ActiveEnterTimestamp": f"@{int(now) - 18000}"}
-    replication = json.loads(json.dumps(LEFT["REPLICATION"]))
-    answers = {
-        "crm_mon": LEFT["CRM_MON"] if not broken else LEFT["CRM_MON"].replace('name="beta" id="2" online="true"', 'name="beta" id="2" online="false"'),
-        "cibadmin": LEFT["TOPOLOGY"],
-        "corosync-qdevice-tool": "State:\t\tConnected",
-        "/usr/local/sbin/botops-rsync-ha": json.dumps(replication),
-        "systemctl": "Id=bot-paper.service\n" + "".join(f"{key}={value}\n" for key, value in unit.items()),
-    }
+    unit = f"Id=bot-paper.service\nActiveState=active\nUnitFileState=enabled\nNRestarts=1\nActiveEnterTimestamp=@{int(now) - 18000}\n"
+    crm_mon = LEFT["CRM_MON"] if not broken else LEFT["CRM_MON"].replace('name="beta" id="2" online="true"', 'name="beta" id="2" online="false"')
     code.common.ROOT = root
-    code.common.run = lambda argv, timeout=10: code.common.Done(0 if argv[0] in answers else 127, answers.get(argv[0], ""))
-    system = {**SYSTEM, "certificates": [{"name": "status.example.com", "ends": LEFT["iso"](now + (60 if not broken else 5) * 86400)}]}
+    code.common.run = answering(code, unit, crm_mon)
+    system = {**SYSTEM, "timers": TIMERS, "certificates": [{"name": "status.example.com", "ends": LEFT["iso"](now + (60 if not broken else 5) * 86400)}]}
     if broken:
         system.update(failed_units=["botops-backup.service"], reboot_required=True)
     code.collect.system = lambda config: system
@@ -149,7 +107,7 @@ def seen(request, chromium, tmp_path_factory):
     """What the browser saw of every page, at every width, in both colour schemes; the screenshots are in build/browser."""
     place, root, out = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("root"), OUT / ("broken" if request.param else "good")
     out.mkdir(parents=True, exist_ok=True)
-    made(program(tmp_path_factory.mktemp("program")), root, place, time.time(), request.param)
+    made(put_together(tmp_path_factory.mktemp("program")), root, place, time.time(), request.param)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(place)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     base = f"http://127.0.0.1:{server.server_address[1]}"

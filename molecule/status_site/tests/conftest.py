@@ -1,12 +1,10 @@
 """Both hosts, asked as a browser asks them: over HTTPS, with a name and a password."""
 
 import base64
-import http.client
 import json
 import os
 import pathlib
 import runpy
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,22 +14,14 @@ import pytest
 
 PROJECT = pathlib.Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 sys.path.insert(0, str(PROJECT / "molecule/shared"))
+
+from by_name import Named  # noqa: E402 - found by the line above
+
 SCRATCH = PROJECT / ".cache/molecule-status_site"
 NAMES = ("status_site-debian12", "status_site-debian13")
 LEFT = runpy.run_path(str(PROJECT / "molecule/status_site/files/left_behind.py"))
 USER, PASSWORD = "ops", "canary-status-password"
 PAGES = ("/", "/system/", "/ha/", "/backups/", "/compliance/", "/releases/")
-
-
-class Named(http.client.HTTPSConnection):
-    """HTTPS to an address with another name in the handshake."""
-
-    def __init__(self, address, name, context):
-        super().__init__(name, 443, context=context, timeout=10)
-        self.address = address
-
-    def connect(self):
-        self.sock = self._context.wrap_socket(socket.create_connection((self.address, 443), 10), server_hostname=self.host)
 
 
 class Host:
@@ -53,7 +43,7 @@ class Host:
 
     def get(self, path, user=USER, password=PASSWORD):
         """(status, headers, body) over HTTPS, by the scenario's own certificate and no other."""
-        connection = Named(self.address, self.site, ssl.create_default_context(cafile=str(SCRATCH / "status.crt")))
+        connection = Named(self.address, self.site, ssl.create_default_context(cafile=str(SCRATCH / "status.crt")), timeout=10)
         headers = {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()} if user else {}
         try:
             connection.request("GET", path, headers=headers)

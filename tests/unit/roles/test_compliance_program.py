@@ -18,10 +18,11 @@ NOW = datetime.datetime(2026, 11, 28, 5, tzinfo=datetime.timezone.utc)
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """As the role puts it together: its modules, and the one that knows how ufw writes rules down."""
+    """As the role puts it together: its modules, the one that asks hosts, and the one that knows how ufw writes rules down."""
     top = tmp_path_factory.mktemp("program")
     shutil.copytree(ROOT / "roles/compliance/files/compliance", top / "compliance")
-    shutil.copy(ROOT / "plugins/module_utils/_ufw.py", top / "compliance/ufw.py")
+    for name in ("commands", "ufw"):
+        shutil.copy(ROOT / f"plugins/module_utils/_{name}.py", top / f"compliance/{name}.py")
     sys.path.insert(0, str(top))
     modules = {
         name: importlib.import_module("compliance." + name) for name in ("common", "model", "host", "promises", "scanners", "content", "cli", "ufw")

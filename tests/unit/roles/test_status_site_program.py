@@ -1,62 +1,21 @@
 """The program of the role status_site on what the other roles leave behind: what is well, what is not, what is old, and what is on no page."""
 
 import html.parser
-import importlib
 import json
 import pathlib
 import re
-import runpy
-import shutil
-import sys
 import time
 
 import pytest
+from status_program import LEFT, LIMITS, SYSTEM, answering, put_together
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-LEFT = runpy.run_path(str(ROOT / "molecule/status_site/files/left_behind.py"))
 NOW = 1795864472.0
-LIMITS = {
-    "certificate_days": 14,
-    "disk_percent": 85,
-    "order_minutes": 15,
-    "backup_hours": 26,
-    "drill_days": 8,
-    "compliance_hours": 48,
-    "fencing_days": 90,
-    "replication_seconds": 60,
-    "audit_hours": 48,
-    "notify_hours": 26,
-}
-SYSTEM = {
-    "os": "Debian GNU/Linux 13 (trixie)",
-    "kernel": "6.12.0-1-amd64",
-    "processors": 2,
-    "uptime_seconds": 864000.0,
-    "load1": 0.4,
-    "memory_bytes": 4_000_000_000,
-    "memory_available_bytes": 2_000_000_000,
-    "disks": [{"mount": "/", "used_ratio": 0.41, "free_bytes": 20_000_000_000}],
-    "failed_units": [],
-    "timers": {"botops-status.timer": "active"},
-    "reboot_required": False,
-    "certificates": [],
-    "clock_synchronized": True,
-}
 UNIT = {"ActiveState": "active", "UnitFileState": "enabled", "NRestarts": "0", "ActiveEnterTimestamp": f"@{int(NOW) - 18000}"}
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """As the role puts it together: its modules, and the two that others use as well."""
-    top = tmp_path_factory.mktemp("program")
-    shutil.copytree(ROOT / "roles/status_site/files/botops_status", top / "botops_status")
-    shutil.copy(ROOT / "plugins/module_utils/_pacemaker/status.py", top / "botops_status/cluster.py")
-    shutil.copy(ROOT / "plugins/module_utils/_bot/redaction.py", top / "botops_status/redaction.py")
-    sys.path.insert(0, str(top))
-    names = ("common", "collect", "model", "metrics", "pages", "charts", "mask", "peers", "cli", "cluster", "redaction")
-    modules = {name: importlib.import_module("botops_status." + name) for name in names}
-    sys.path.remove(str(top))
-    return type("Program", (), modules)
+    return put_together(tmp_path_factory.mktemp("program"))
 
 
 @pytest.fixture
@@ -64,14 +23,8 @@ def host(program, tmp_path, monkeypatch):
     """A root with everything on it, whose commands answer as a pair's do."""
     LEFT["build"](tmp_path, NOW, pair=True)
     monkeypatch.setattr(program.common, "ROOT", tmp_path)
-    answers = {
-        "crm_mon": LEFT["CRM_MON"],
-        "cibadmin": LEFT["TOPOLOGY"],
-        "corosync-qdevice-tool": "State:\t\tConnected",
-        "/usr/local/sbin/botops-rsync-ha": json.dumps(LEFT["REPLICATION"]),
-        "systemctl": "Id=bot-paper.service\n" + "".join(f"{k}={v}\n" for k, v in UNIT.items()),
-    }
-    monkeypatch.setattr(program.common, "run", lambda argv, timeout=10: program.common.Done(0 if argv[0] in answers else 127, answers.get(argv[0], "")))
+    unit = "Id=bot-paper.service\n" + "".join(f"{k}={v}\n" for k, v in UNIT.items())
+    monkeypatch.setattr(program.common, "run", answering(program, unit))
     monkeypatch.setattr(program.collect, "system", lambda config: json.loads(json.dumps(SYSTEM)))
     monkeypatch.setattr(
         program.collect,
@@ -234,7 +187,10 @@ def test_a_bot(program, changes, check, level, words):
 
 def test_a_pair(program, host):
     pair, copies = program.collect.pair(), program.collect.replication()
-    judge = lambda **changes: {entry["id"]: entry for entry in program.model.pair_checks({**pair, **changes}, copies, LIMITS, NOW)}  # noqa: E731
+
+    def judge(**changes):
+        return {entry["id"]: entry for entry in program.model.pair_checks({**pair, **changes}, copies, LIMITS, NOW)}
+
     assert judge()["cluster"]["words"] == "alpha is active, beta stands by" and judge()["fencing"]["words"] == "automatic"
     assert judge(quorate=False)["cluster"]["level"] == "failed" and judge(witness="disconnected")["witness"]["level"] == "failed"
     waiting = judge(waiting_for_operator=["beta"])["cluster"]
@@ -345,7 +301,10 @@ def test_no_secret_and_no_address_is_in_anything(site, canary):
 
 
 def test_times_and_versions_are_no_addresses(program):
-    mask = lambda text, **more: program.mask.text(text, [], more.get("addresses", False))  # noqa: E731
+
+    def mask(text, addresses=False):
+        return program.mask.text(text, [], addresses)
+
     for text in ("2026-11-28T19:41:12Z", "at 19:41:12 it ended", "127.0.0.1:8080 and ::1", "lynis:ACCT-9622", "std::x c", "bot:paper"):
         assert mask(text) == text, mask(text)
     assert mask("10.1.2.3:22 fe80::1 2001:db8:0:1:2:3:4:5") == "[address]:22 [address] [address]" and mask("10.1.2.3", addresses=True) == "10.1.2.3"
@@ -362,8 +321,8 @@ def test_what_is_told_is_escaped(program, host):
 
 def test_old_pages_are_told_by_the_server(program):
     minutes = re.compile(f"^({program.pages.fresh(NOW, 5)})")
-    at = lambda offset: time.strftime("%Y-%m-%dT%H:%M", time.gmtime(NOW + offset))  # noqa: E731
-    assert [bool(minutes.match(at(offset))) for offset in (-3600, -60, 0, 240, 300, 420, 86400)] == [False, True, True, True, True, False, False]
+    read = [time.strftime("%Y-%m-%dT%H:%M", time.gmtime(NOW + offset)) for offset in (-3600, -60, 0, 240, 300, 420, 86400)]
+    assert [bool(minutes.match(moment)) for moment in read] == [False, True, True, True, True, False, False]
     # nginx takes no longer value; over midnight it is longest.
     midnight = 1795910340.0
     assert len(program.pages.fresh(midnight, 45)) < 250
@@ -392,7 +351,10 @@ def test_metrics_are_text_that_prometheus_reads(site):
 def test_a_peer_that_is_silent_keeps_its_last_word(program, host, monkeypatch):
     peer = {"name": "beta", "url": "https://beta.example.com/", "user": "ops", "password": "p", "authority": ""}
     monkeypatch.setattr(program.peers, "fetch", lambda _peer: {"epoch": NOW, "verdict": "ok", "line": "fine"})
-    line = lambda now: program.model.peer_line("beta", program.peers.heard([peer])["beta"], 300, now)  # noqa: E731
+
+    def line(now):
+        return program.model.peer_line("beta", program.peers.heard([peer])["beta"], 300, now)
+
     assert line(NOW + 60)["level"] == "ok" and line(NOW + 60)["line"] == "fine"
 
     def silent(_peer):

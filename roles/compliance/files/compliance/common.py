@@ -7,25 +7,18 @@ import datetime
 import json
 import os
 import pathlib
-import subprocess
+
+from compliance import commands
 
 CONFIG = pathlib.Path("/etc/botops/compliance.json")
 STATE = pathlib.Path("/var/lib/botops/compliance")
 EVIDENCE = pathlib.Path("/var/lib/botops/evidence")
-ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
+# Shared with the programs of other roles, and found here by the other modules of this one.
+ENVIRONMENT, Done, read_json, run = commands.ENVIRONMENT, commands.Done, commands.read_json, commands.run
 
 
 class Refused(Exception):
     """A sentence for the operator."""
-
-
-def read_json(path: pathlib.Path) -> dict:
-    """The object in a file; nothing where there is none, or where it is not whole."""
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def write_json(path: pathlib.Path, value: object, mode: int = 0o644) -> None:
@@ -51,30 +44,6 @@ def read(path: str) -> str:
         return pathlib.Path(path).read_text(errors="replace")
     except OSError:
         return ""
-
-
-class Done:
-    """How a command ended: `status` (127 where it is missing, 124 where it took too long), `out` and the last line of what it said."""
-
-    def __init__(self, status: int, out: str, err: str = "") -> None:
-        self.status, self.out, self.err = status, out, err
-        self.last = next((line.strip() for line in reversed((err or out).splitlines()) if line.strip()), "")
-
-
-def run(argv: list[str], timeout: float = 60, cwd: pathlib.Path | None = None) -> Done:
-    """`timeout` in seconds. Never a shell, never standard input."""
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, text=True, errors="replace", check=False, timeout=timeout, stdin=subprocess.DEVNULL, env=ENVIRONMENT,
-            cwd=cwd,
-        )
-    except FileNotFoundError:
-        return Done(127, "", f"{argv[0]} is not installed")
-    except subprocess.TimeoutExpired:
-        return Done(124, "", f"{argv[0]} gave no answer within {timeout:.0f} s")
-    except OSError as error:
-        return Done(126, "", f"{argv[0]}: {error.strerror}")
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def patiently(argv: list[str], timeout: float) -> Done:

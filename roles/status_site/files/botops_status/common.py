@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import os
 import pathlib
-import subprocess
+
+from botops_status import commands
 
 ROOT = pathlib.Path(os.environ.get("BOTOPS_STATUS_ROOT", "/"))
 ETC = "etc/botops/status_site"
 STATE = "var/lib/botops/status_site"
 EVIDENCE = "var/lib/botops/evidence"
-ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
+# Shared with the programs of other roles, and found here by the other modules of this one.
+Done, read_json = commands.Done, commands.read_json
 
 
 class Refused(Exception):
@@ -23,15 +24,6 @@ class Refused(Exception):
 def at(path: str) -> pathlib.Path:
     """A path of the host; below another root in tests."""
     return ROOT / path.lstrip("/")
-
-
-def read_json(path: pathlib.Path) -> dict:
-    """The object in a file; nothing where there is none, or where it is not whole."""
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def read(path: str) -> str:
@@ -57,34 +49,9 @@ def write(path: pathlib.Path, text: str, mode: int = 0o644) -> None:
         raise Refused(f"{path} could not be written ({error.strerror}); make room in {path.parent} and run botops-status run again.") from None
 
 
-class Done:
-    """How a command ended: `status` (127 where it is missing, 124 where it took too long), `out` and the last line of what it said."""
-
-    def __init__(self, status: int, out: str, err: str = "") -> None:
-        self.status, self.out, self.err = status, out, err
-        self.last = next((line.strip() for line in reversed((err or out).splitlines()) if line.strip()), "")
-
-
 def run(argv: list[str], timeout: float = 10) -> Done:
-    """`timeout` in seconds. Never a shell, never standard input."""
-    try:
-        done = subprocess.run(
-            argv,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            env=ENVIRONMENT,
-        )
-    except FileNotFoundError:
-        return Done(127, "", f"{argv[0]} is not installed")
-    except subprocess.TimeoutExpired:
-        return Done(124, "", f"{argv[0]} gave no answer within {timeout:.0f} s")
-    except OSError as error:
-        return Done(126, "", f"{argv[0]}: {error.strerror}")
-    return Done(done.returncode, done.stdout, done.stderr)
+    """Nobody waits a minute for a page."""
+    return commands.run(argv, timeout)
 
 
 def iso(epoch: float) -> str:
