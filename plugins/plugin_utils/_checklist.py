@@ -202,7 +202,8 @@ def _answer(item, results, record, today):
     """(status, evidence) of a point before waivers."""
     if item["ask"]:
         if not record:
-            return "open", "a person must say %s: -e confirm=%s -e \"by='NAME'\" -e \"words='…'\"" % (item["ask"], item["id"])
+            # Without single quotes, which the YAML of Ansible's output doubles: it is there to be copied.
+            return "open", 'a person must say %s: -e confirm=%s -e "by=\\"NAME\\"" -e "words=\\"…\\""' % (item["ask"], item["id"])
         said = "%s on %s%s" % (record["by"], record["on"], ": " + record["words"] if record["words"] else "")
         age = (_day(today) - _day(record["on"])).days
         return ("confirmed", said) if age <= CONFIRMED_DAYS else ("open", "said %d days ago, by %s; it is to be said again: -e confirm=%s" % (
