@@ -120,9 +120,12 @@ class Check:
             for reason in self.skipped:
                 print(f"       skipped  {reason}", flush=True)
             if self.failed:
-                lines = ESCAPES.sub("", self.log().read_text(errors="replace")).splitlines()
+                lines = self.lines()
                 shown = [*reasons(lines[:-TAIL]), *lines[-TAIL:]]
                 print("\n".join(f"     | {line}" for line in shown), flush=True)
+
+    def lines(self) -> list[str]:
+        return ESCAPES.sub("", self.log().read_text(errors="replace")).splitlines()
 
 
 def reasons(lines: list[str]) -> list[str]:
@@ -257,6 +260,11 @@ def slowest(checks: list[Check], count: int = 5) -> str:
     return "slowest: " + ", ".join(f"{check.name} {check.seconds:.0f} s" for check in first)
 
 
+def failures(checks: list[Check], count: int = 6) -> list[str]:
+    """What failed once more, for whoever reads only the end: between the two there may be an hour of output."""
+    return [line for check in checks if check.failed for line in (f"failed: {check.name}", *(f"     | {line}" for line in reasons(check.lines())[-count:]))]
+
+
 def in_order(checks: list[Check]) -> None:
     """One after another; what follows a failure would only repeat it."""
     for check in checks:
@@ -335,7 +343,7 @@ def main() -> int:
         sys.exit(__doc__)
     passed, failed = sum(check.passed for check in ran), sum(check.failed for check in ran)
     skipped = sum(len(check.skipped) for check in ran)
-    print(slowest(ran), flush=True)
+    print(*failures(ran), slowest(ran), sep="\n", flush=True)
     print(f"{time.monotonic() - started:.0f} s altogether; logs in build/test", flush=True)
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
     return 1 if failed or not passed else 0

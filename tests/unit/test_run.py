@@ -54,3 +54,12 @@ def test_a_step_that_fails_takes_the_hosts_away_and_ends_it(run, tmp_path, monke
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert subprocess.run(run.half("pair", "hosts").argv, check=False).returncode == 1
     assert (tmp_path / "said").read_text().splitlines() == [f"{step} -s pair" for step in ("destroy", "check", "converge", "destroy")]
+
+
+def test_what_failed_is_said_again_at_the_end(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "LOGS", tmp_path)
+    good, bad = run.Check("lint ruff", ["true"]), run.Check("molecule pair", ["false"])
+    bad.failed = 1
+    bad.log().write_text("\n".join(WRAPPED))
+    assert run.failures([good, bad]) == ["failed: molecule pair", *(f"     | {line}" for line in [*WRAPPED[1:4], *WRAPPED[5:7]])]
+    assert run.failures([good]) == []

@@ -6,6 +6,8 @@ const state = path.join(__dirname, "..", "state");
 fs.writeFileSync(path.join(process.env.HOME, "cache.json"), JSON.stringify(process.argv.slice(2)));
 setInterval(() => {
   const count = Number(fs.readFileSync(path.join(state, "count"), "utf8")) + 1;
-  fs.writeFileSync(path.join(state, "count"), String(count));
+  // In one step: whoever reads it, a test or this bot after a kill, never finds it empty.
+  fs.writeFileSync(path.join(state, "count.new"), String(count));
+  fs.renameSync(path.join(state, "count.new"), path.join(state, "count"));
   fs.writeFileSync(path.join(state, "beat"), "");
 }, 500);
