@@ -40,6 +40,10 @@ lab-status: ## The table that `make lab` ends with
 lab-watch: ## Watch orders arrive at the lab's exchange (Ctrl-C ends it)
 	@$(PYTHON) lab/lab.py watch
 
+.PHONY: compliance
+compliance: ## The lab's hosts against what is declared of them, and four judges from outside: build/compliance/report.html
+	@$(PYTHON) lab/lab.py compliance
+
 .PHONY: lab-cloud lab-cloud-status lab-cloud-down
 lab-cloud: ## Two clouds without an account: emulated APIs, real hosts, a trading bot on a droplet and one on an EC2 instance
 	@$(PYTHON) lab/cloud.py up

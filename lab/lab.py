@@ -4,6 +4,7 @@
     lab.py up [--pair]   from nothing to a live bot behind HTTPS; with --pair, to one that fails over by itself; repeat it as often as you like
     lab.py status        the table that `up` ends with
     lab.py watch         orders as the exchange records them
+    lab.py compliance    each host of the lab compared with what is declared of it: build/compliance/report.html, .json, .xml
     lab.py down          remove the lab's containers, network and state, and nothing else
 
 A lab that is a pair stays one until it is removed. The whole output of the last run is in build/lab.log.
@@ -202,8 +203,13 @@ def pair_table(environment: pathlib.Path) -> list[str]:
     if not PAIR.exists():
         return []
     output = ansible(environment, "playbooks/ha_status.yml")
-    shown = re.search(r'"msg": (\[.*?^ *\])', output, re.MULTILINE | re.DOTALL)
-    return json.loads(shown[1]) if shown else ["playbooks/ha_status.yml says nothing; build/lab.log has its output"]
+    return told(output) or ["playbooks/ha_status.yml says nothing; build/lab.log has its output"]
+
+
+def told(output: str) -> list[str]:
+    """The lines of the last table that a playbook printed."""
+    shown = re.findall(r'"msg": (\[.*?^ *\])', output, re.MULTILINE | re.DOTALL)
+    return json.loads(shown[-1]) if shown else []
 
 
 def recap(output: str) -> dict[str, dict[str, int]]:
@@ -310,6 +316,22 @@ def status() -> None:
     print(table(pair_table(control_node.ensure(REQUIREMENTS))))
 
 
+def compliance() -> None:
+    """On the lab as it is: the scanners, what is compared with what, and one report of all hosts. A lab that is not as declared is a failure."""
+    LOG.write_text("")
+    try:
+        await_orders()
+    except Failed:
+        raise Failed("There is no lab that trades: `make lab` first.") from None
+    environment = control_node.ensure(REQUIREMENTS)
+    over = ("-i", "inventories/lab-compliance")
+    step("site.yml --tags compliance", lambda: ansible(environment, *over, "site.yml", "--tags", "compliance"))
+    try:
+        step("playbooks/compliance.yml", lambda: ansible(environment, *over, "playbooks/compliance.yml"))
+    finally:
+        print("\n".join(f"  {line}" for line in told(LOG.read_text())))
+
+
 def down() -> None:
     run(sys.executable, ROOT / "lab/bmc.py", "--group", GROUP, "--stop")
     run(sys.executable, ROOT / "lab/hosts.py", "down", GROUP)
@@ -341,7 +363,8 @@ def command_line(commands: dict, usage: str, make: str) -> int:
 
 def main() -> int:
     commands = {
-        ("up",): lambda: up(pair=False), ("up", "--pair"): lambda: up(pair=True), ("status",): status, ("watch",): watch, ("down",): down_and_say,
+        ("up",): lambda: up(pair=False), ("up", "--pair"): lambda: up(pair=True), ("status",): status, ("watch",): watch,
+        ("compliance",): compliance, ("down",): down_and_say,
     }  # fmt: skip
     return command_line(commands, __doc__, "make lab")
 
