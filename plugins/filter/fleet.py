@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import pathlib
 
-from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet, _fleet_aws, _fleet_aws_watch
+from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet, _fleet_aws, _fleet_aws_dns, _fleet_aws_watch
 
 FILES = pathlib.Path(__file__).parents[2] / "roles/fleet/files"
 
@@ -43,5 +43,6 @@ class FilterModule:
             "fleet_aws_doomed": _fleet_aws.doomed,
             "fleet_aws_owner": _fleet_aws.owner_of,
             "fleet_aws_wanted": _fleet_aws.wanted,
+            "fleet_aws_records": _fleet_aws_dns.to_write,
             "fleet_aws_log_groups": _fleet_aws_watch.log_group_names,
         }

@@ -10,7 +10,7 @@ short_description: Look up everything of a fleet in an AWS account and region at
 version_added: 1.0.0
 description:
   - Returns what the role P(botops.fleet.fleet#role) compares with its declaration - network, key, security group, instances, addresses,
-    instance profile, bucket, log groups, topic and alarms - in one process with one session, where the modules of amazon.aws would be sixteen.
+    instance profile, bucket, log groups, topic, alarms and DNS records - in one process with one session, where the modules of amazon.aws would be sixteen.
   - Sends reading requests only.
 options:
   name:
@@ -56,6 +56,18 @@ options:
     type: list
     elements: str
     default: []
+  zones:
+    description: Public hosted zones of Route 53 to look at.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.0.0
+  records:
+    description: Names of the records to look for in O(zones), in full.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.0.0
 extends_documentation_fragment:
   - botops.fleet.aws
   - botops.fleet.aws.info
@@ -109,6 +121,8 @@ def main():
         },
         bucket={"type": "str", "default": ""},
         log_groups={"type": "list", "elements": "str", "default": []},
+        zones={"type": "list", "elements": "str", "default": []},
+        records={"type": "list", "elements": "str", "default": []},
     )
     for name in ("state", "wait", "wait_timeout"):
         argument_spec.pop(name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import string
 
+from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet_aws_dns as dns
 from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet_aws_watch as watch
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import ANYWHERE, hosts, owner_tag
 
@@ -16,6 +17,7 @@ TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal":
 ABANDONED_UPLOADS = 7
 TITLES = {
     "key": "key pair", "vpc": "VPC", "gateway": "internet gateway", "profile": "instance profile", "elastic_ip": "elastic address", "lifecycle": "lifecycle of",
+    "record": "DNS record",
 }  # fmt: skip
 
 
@@ -122,6 +124,7 @@ def plan(values, account, partition, texts):
         "topic": {"name": name, "subscriptions": [{"protocol": "email", "endpoint": address} for address in alarms["emails"]]} if alarms else None,
         "log_groups": watch.log_groups(declared, name),
         "alarms": watch.alarms(declared, name),
+        "records": dns.records(declared),
     }  # fmt: skip
 
 
@@ -214,6 +217,7 @@ def changes(plan, found):
     for alarm in watch.alarms_now(plan, found):
         have = here["alarms"].get(alarm["name"])
         differ("alarm", alarm["name"], have, have and [key for key in have if have[key] != alarm.get(key)])
+    dns.changes(plan, found, addresses(found), coming(plan, here), differ)
     return said
 
 
@@ -288,6 +292,7 @@ def notes(plan, found):
         if not plan["role"] and have["profile"]:
             said.append(f"{name} has the instance profile {have['profile']}, and none is declared: aws ec2 disassociate-iam-instance-profile")
     declared = {host["name"] for host in plan["hosts"]}
+    said += dns.notes(plan, found, addresses(found), coming(plan, here))
     surplus = watch.surplus(plan, found)
     if surplus:
         said.append("not declared: aws cloudwatch delete-alarms --alarm-names " + " ".join(f'"{name}"' for name in surplus))
@@ -312,6 +317,15 @@ def addresses(found):
     known = {one["name"]: one["public_ip"] for one in found["instances"] if one["public_ip"]}
     machines = {one["id"]: one["name"] for one in found["instances"]}
     return {**known, **{machines[one["instance"]]: one["ip"] for one in found["addresses"] if one["instance"] in machines}}
+
+
+def coming(plan, here):
+    """Hosts whose elastic address is not on them yet: what they answer at now is not what they will."""
+    machines, known = here["instances"], here["addresses"]
+    return [
+        host["name"] for host in plan["hosts"]
+        if host["elastic_ip"] and not (host["name"] in machines and known.get(host["name"], {}).get("instance") == machines[host["name"]]["id"])
+    ]  # fmt: skip
 
 
 def view(plan, found):
@@ -346,6 +360,7 @@ def doomed(plan, found, with_data=False):
         "alarms": [one["name"] for one in found["alarms"]
                    if (topic and topic["arn"] in one["alarm_actions"]) or one["dimensions"].get("InstanceId") in ids],
         "topic": topic["name"] if topic else "",
+        "records": dns.doomed(plan, found),
         # Without the data, a last snapshot of each volume stays.
         "snapshots": [] if with_data else [{"name": one["name"], "volume": one["volume"]["id"]} for one in found["instances"] if one["volume"]],
         "instances": [one["id"] for one in found["instances"]],
@@ -363,6 +378,7 @@ def doomed(plan, found, with_data=False):
     return {**going, "lines": [
         *(f"instance {one['name']} ({one['id']})" for one in found["instances"]),
         *(f"elastic address {ip}" for ip in going["addresses"]),
+        *(f"DNS record {dns.title(one)} ({', '.join(one['values'])})" for one in going["records"]),
         *(f"VPC {identity}, with its subnet and gateway" for identity in going["vpcs"]),
         *(f"security group {identity}" for identity in going["security_groups"]),
         *(f"key pair {name}" for name in going["key_pairs"]),

@@ -33,6 +33,10 @@ DECLARED = {
         "security_group": {"inbound_rules": [{"ports": "22", "from": ["198.51.100.0/24"]}, {"ports": "443"}, {"ports": "8080", "from": ["fleet"]}]},
         "rights": ["backups", "cloudwatch"],
         "bucket": {"name": BUCKET, "noncurrent_days": 30},
+        "records": [
+            {"zone": "example.com", "name": "bot.example.com", "hosts": ["engine", "web"], "ttl": 60},
+            {"zone": "example.com", "name": "_botops.example.com", "type": "TXT", "values": ["prod"]},
+        ],
         "logs": {"retention_days": 60, "orders": '"order placed"'},
         "alarms": {"emails": ["ops@example.com"], "agent": {"disk": 85}},
     },
@@ -74,6 +78,25 @@ def killed_after(fleet, name):
     assert "EXEC" in said and SECRET not in said and "PRIVATE KEY" not in said, "a secret was shown at -vvv"
 
 
+def zone_of(fleet):
+    """The id of the zone that the account has, made when it has none yet. It is not the fleet's, and stays."""
+    route53 = fleet.cloud.client("route53")
+    zones = route53.list_hosted_zones()["HostedZones"]
+    return zones[0]["Id"] if zones else route53.create_hosted_zone(Name="example.com", CallerReference="tests")["HostedZone"]["Id"]
+
+
+def records(fleet):
+    """{(name, type): (TTL, values)} of the zone, without what the vendor makes itself."""
+    listed = fleet.cloud.client("route53").list_resource_record_sets(HostedZoneId=zone_of(fleet))["ResourceRecordSets"]
+    return {(one["Name"], one["Type"]): (one["TTL"], sorted(value["Value"] for value in one["ResourceRecords"]))
+            for one in listed if one["Type"] not in ("NS", "SOA")}  # fmt: skip
+
+
+def write_record(fleet, name, *values):
+    change = {"Action": "UPSERT", "ResourceRecordSet": {"Name": name, "Type": "A", "TTL": 300, "ResourceRecords": [{"Value": value} for value in values]}}
+    fleet.cloud.client("route53").change_resource_record_sets(HostedZoneId=zone_of(fleet), ChangeBatch={"Changes": [change]})
+
+
 def inventoried(cloud):
     """How many of each kind there are in the account, without what the vendor made itself."""
     ec2, iam, s3 = cloud.client("ec2"), cloud.client("iam"), cloud.client("s3")
@@ -104,8 +127,13 @@ ALL = {"instances": 2, "vpcs": 1, "subnets": 1, "gateways": 1, "security groups"
 
 
 def test_the_plan_and_what_is_refused_write_nothing(fleet):
+    said = fleet.run("plan", fails=True)
+    assert "fleet_aws.records[0].zone: this account has no public hosted zone example.com; write another, or make it" in said and fleet.writes() == []
+    zone_of(fleet)
+    write_record(fleet, "theirs.example.com", "203.0.113.99")
     planned = fleet.run("plan")
     assert fleet.writes() == []
+    assert "create   DNS record A bot.example.com" in planned
     for line in ("instance engine", "VPC prod", "security group prod", "elastic address web", "bucket example-prod-backups", "alarm prod web status",
                  "log group /botops/polymarket", "metric filter /botops/polymarket orders", "alarm prod polymarket orders"):  # fmt: skip
         assert f"create   {line}" in planned
@@ -182,6 +210,11 @@ def test_what_was_made_is_as_it_was_declared(fleet):
     filters = {one["filterName"]: one for one in logs.describe_metric_filters(logGroupName="/botops/polymarket")["metricFilters"]}
     assert {name: one["filterPattern"] for name, one in filters.items()} == {"errors": "ERROR", "orders": '"order placed"'}
     assert [(one["metricName"], one["metricNamespace"]) for one in filters["orders"]["metricTransformations"]] == [(orders["MetricName"], orders["Namespace"])]
+    elastic = ec2.describe_addresses()["Addresses"][0]["PublicIp"]
+    assert records(fleet) == {
+        ("bot.example.com.", "A"): (60, sorted([elastic, machines["engine"]["PublicIpAddress"]])), ("_botops.example.com.", "TXT"): (300, ['"prod"']),
+        ("theirs.example.com.", "A"): (300, ["203.0.113.99"]),
+    }  # fmt: skip
     assert cpu["Dimensions"] == [{"Name": "InstanceId", "Value": machines["web"]["InstanceId"]}] and cpu["AlarmActions"] == status["AlarmActions"]
 
 
@@ -200,7 +233,9 @@ def test_drift_is_seen_and_corrected(fleet):
     everything = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
     foreign = iam.create_policy(PolicyName="everything", PolicyDocument=everything)["Policy"]["Arn"]
     iam.attach_role_policy(RoleName="prod", PolicyArn=foreign)
+    write_record(fleet, "bot.example.com", "203.0.113.98")
     planned = fleet.run("plan")
+    assert "change   DNS record A bot.example.com (values, ttl)" in planned
     for line in ("role prod (attached policies)", "security group prod (inbound rules)", "alarm prod web cpu (threshold)",
                  "policy prod cloudwatch (not declared)", f"bucket {BUCKET} (versioning)", "instance engine (tags)", "log group /botops/host (retention)",
                  "metric filter /botops/polymarket errors (pattern)"):  # fmt: skip
@@ -208,6 +243,7 @@ def test_drift_is_seen_and_corrected(fleet):
     assert fleet.writes() == []
     fleet.run("provision")
     assert fleet.writes() and not {"RunInstances", "CreateVpc", "CreateSecurityGroup", "AllocateAddress"} & set(fleet.writes())
+    assert len(records(fleet)[("bot.example.com.", "A")][1]) == 2 and "203.0.113.98" not in str(records(fleet))
     planned = fleet.run("plan")
     assert "nothing to change" in planned and inventoried(fleet.cloud) == ALL
     assert 'not declared: aws cloudwatch delete-alarms --alarm-names "prod engine agent"' in " ".join(planned.split())
@@ -224,11 +260,13 @@ def test_the_removal_asks_and_leaves_what_is_not_ours(fleet):
 
     said = fleet.run("destroy", "-e", "fleet_confirm=other", fails=True)
     assert "instance engine" in said and "nothing was destroyed" in said and fleet.writes() == []
+    assert "DNS record A bot.example.com (" in said and "DNS record TXT _botops.example.com" in said
 
     said = fleet.run("destroy", "-e", "fleet_confirm=prod")
     assert f"stays, for want of fleet_with_data: bucket {BUCKET}" in said
     assert "stays, for want of fleet_with_data: log group /botops/polymarket" in said
     assert inventoried(fleet.cloud) == {**dict.fromkeys(ALL, 0), "instances": 1, "buckets": 1, "log groups": 2, "metric filters": 2}
+    assert list(records(fleet)) == [("theirs.example.com.", "A")]
     alive = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])["Reservations"]
     assert [one["InstanceId"] for reservation in alive for one in reservation["Instances"]] == [neighbour]
     assert len(ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag:fleet", "Values": ["prod"]}])["Snapshots"]) == 2

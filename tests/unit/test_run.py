@@ -63,3 +63,17 @@ def test_what_failed_is_said_again_at_the_end(run, tmp_path, monkeypatch):
     bad.log().write_text("\n".join(WRAPPED))
     assert run.failures([good, bad]) == ["failed: molecule pair", *(f"     | {line}" for line in [*WRAPPED[1:4], *WRAPPED[5:7]])]
     assert run.failures([good]) == []
+
+
+def test_what_waits_for_its_turn_stands_still_and_goes_on(run, tmp_path, monkeypatch):
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/said\n[ "$1" != ps ] || echo "one two"\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    check = run.half("pair", "tests")
+    monkeypatch.setattr(check, "run", lambda: subprocess.run(["sh", "-c", f"echo its tests >> {tmp_path}/said"], check=True))
+    run.in_quiet([check])
+    said = (tmp_path / "said").read_text().splitlines()
+    waiting = [name for name in run.TIMED if name != "pair"]
+    assert said[0] == " ".join(["ps --quiet", *(f"--filter=name=^botops-molecule-{name}-" for name in waiting)])
+    assert said[1:] == ["pause one", "pause two", "its tests", "unpause one", "unpause two"]

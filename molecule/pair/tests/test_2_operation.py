@@ -9,7 +9,7 @@ import time
 import faults
 import pair as lab_pair
 
-from conftest import PROJECT
+from conftest import PROJECT, without_an_order
 
 
 def said(done) -> str:
@@ -51,7 +51,7 @@ def test_a_planned_move_loses_nothing(pair, operator):
     assert f"paper trades on {pair.other(active)}; " in printed
     assert found["hosts"] == [active, pair.other(active)] and found["double_active_ms"] == 0
     assert found["missing"] == 0 and found["integrity"] == "ok" and found["duplicate_orders_accepted"] == 0
-    assert found["gap_s"] <= 6
+    without_an_order(found, 6)
     assert pair.run(active, "cibadmin --query --scope constraints").count("cli-") == 0, "no constraint stays behind"
 
 
@@ -81,7 +81,7 @@ def test_back_to_a_moment_and_the_exchange_tells_what_was_traded_since(pair, ope
     assert found["hosts"] == [active, other] and found["double_active_ms"] == 0
     # It sent again what it had forgotten, and the exchange had it already.
     assert found["duplicates_refused"] > 0 and found["duplicate_orders_accepted"] == 0 and found["missing"] == 0 and found["integrity"] == "ok"
-    assert found["gap_s"] <= 20
+    without_an_order(found, 20)
     assert pair.run(other, "cibadmin --query | grep -c target-role || true").strip() == "0"
     lab_pair.until(lambda: pair.run(active, f"ls {pair.database}.diverged-*.json", check=False), 90, "what was written since is kept aside and listed")
     pair.run(active, f"rm {pair.database}.diverged-*")
@@ -164,7 +164,8 @@ def test_a_release_restarts_the_bot_once_where_it_runs_and_reaches_the_standby(p
     printed, found = watched(pair, operator, "playbooks/deploy.yml", *options)
     after = links(pair)
     assert len(set(after.values())) == 1 and after[active] != before[active], printed
-    assert found["hosts"] == [active] and found["missing"] == 0 and found["gap_s"] <= 8
+    assert found["hosts"] == [active] and found["missing"] == 0
+    without_an_order(found, 8)
     assert 'maintenance="true"' not in pair.run(active, "crm_mon -1 --output-as=xml | grep '<node name'"), "the cluster looks again"
     done = operator.play("playbooks/deploy.yml", *options)
     assert not any(operator.changed(done.stdout).values()), done.stdout[-4000:]
@@ -184,7 +185,8 @@ def test_a_release_that_does_not_start_is_taken_back_and_the_standby_never_gets_
     assert result["done"].returncode != 0 and "did not become healthy" in printed and "this release is broken" in printed
     assert "was put back with its configuration and is healthy" in printed
     assert links(pair) == before, "neither member keeps it"
-    assert found["hosts"] == [active] and found["missing"] == 0 and found["gap_s"] <= 15
+    assert found["hosts"] == [active] and found["missing"] == 0
+    without_an_order(found, 15)
     assert 'maintenance="true"' not in pair.run(active, "crm_mon -1 --output-as=xml | grep '<node name'"), "the cluster looks again"
     assert pair.settle() == active
 
@@ -215,7 +217,8 @@ def test_a_release_goes_live_by_two_switches(pair, operator, tmp_path):
     assert len(set(after.values())) == 1 and after[active] != before[active], printed
     # Each took its turn, and none sent anything in between another one's: two that traded at once would alternate more often.
     assert found["hosts"] == [active, pair.other(active), active]
-    assert found["missing"] == 0 and found["duplicate_orders_accepted"] == 0 and found["gap_s"] <= 8
+    assert found["missing"] == 0 and found["duplicate_orders_accepted"] == 0
+    without_an_order(found, 8)
     assert "times in 12 s that it is well" in printed
 
 
@@ -232,5 +235,6 @@ def test_a_release_that_does_not_go_live_leaves_what_traded(pair, operator, tmp_
     printed = said(result["done"])
     assert result["done"].returncode != 0 and "Stopped at the switch" in printed, printed[-3000:]
     assert links(pair) == before and pair.settle() == active
-    assert found["missing"] == 0 and found["double_active_ms"] == 0 and found["duplicate_orders_accepted"] == 0 and found["gap_s"] <= 30
+    assert found["missing"] == 0 and found["double_active_ms"] == 0 and found["duplicate_orders_accepted"] == 0
+    without_an_order(found, 30)
     pair.run(active, "crm_resource --cleanup")

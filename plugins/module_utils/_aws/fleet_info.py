@@ -8,6 +8,7 @@ Functions that end in `_of` are pure: they take what botocore returned and give 
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import unquote
 
 from ansible_collections.botops.fleet.plugins.module_utils._aws.module import tag_dict
@@ -109,6 +110,19 @@ def lifecycle_of(rules):
     return found
 
 
+def dns_name(text):
+    """A name of Route 53, which writes what is not a letter, digit, hyphen or underscore as an octal number."""
+    return re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), text).lower().rstrip(".")
+
+
+def record_of(raw):
+    """A record set; `plain` is one without an alias or a routing policy, which alone can be written as values and a TTL."""
+    return {
+        "name": dns_name(raw["Name"]), "type": raw["Type"], "ttl": raw.get("TTL"), "values": sorted(one["Value"] for one in raw.get("ResourceRecords") or []),
+        "plain": not any(raw.get(key) for key in ("AliasTarget", "SetIdentifier", "TrafficPolicyInstanceId")),
+    }
+
+
 class FleetInfo:
     """Asks; `aws` is the module's door to clients, `params` its options."""
 
@@ -121,7 +135,7 @@ class FleetInfo:
     def everything(self):
         said = self.aws.api("sts").read("get_caller_identity")
         found = {"account": said["Account"], "partition": said["Arn"].split(":")[1]}
-        for part in (self.network, self.machines, self.offer, self.profile, self.bucket, self.topic, self.alarms, self.logs):
+        for part in (self.network, self.machines, self.offer, self.profile, self.bucket, self.topic, self.alarms, self.logs, self.zones):
             found.update(part(found))
         return found
 
@@ -278,3 +292,20 @@ class FleetInfo:
                         "tags": logs.read("list_tags_log_group", logGroupName=name).get("tags") or {},
                     })  # fmt: skip
         return {"log_groups": listed}
+
+    def zones(self, found):
+        """The public hosted zones of those names, with the record sets that were named. One that is not there is not listed."""
+        zones, names = ({dns_name(text) for text in self.params[key]} for key in ("zones", "records"))
+        if not zones:
+            return {"zones": []}
+        route53 = self.aws.api("route53")
+        mine = [raw for raw in route53.pages("list_hosted_zones", "HostedZones")
+                if dns_name(raw["Name"]) in zones and not (raw.get("Config") or {}).get("PrivateZone")]  # fmt: skip
+        return {
+            "zones": [
+                {"name": dns_name(raw["Name"]), "id": raw["Id"].rpartition("/")[2],
+                 "records": [record for record in map(record_of, route53.pages("list_resource_record_sets", "ResourceRecordSets", HostedZoneId=raw["Id"]))
+                             if record["name"] in names]}
+                for raw in mine
+            ]
+        }  # fmt: skip

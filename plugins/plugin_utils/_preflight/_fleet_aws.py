@@ -8,7 +8,9 @@ import difflib
 import ipaddress
 import re
 
+from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws import owner
+from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws_dns import dns_name, within
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws_watch import bots
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import name_and_count, of_one_name, roles
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight.cloudwatch_agent import LOG_GROUP
@@ -19,6 +21,9 @@ BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
 OWNER = re.compile(r"^(\d{12}|self|amazon|aws-marketplace)$")
 KEY = re.compile(r"^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/=]+( .*)?$")
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+LABELS = re.compile(r"^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{2,63}$")
+# What Route 53 takes: TTL in its API reference, ResourceRecordSet.
+LONGEST_TTL = 2147483647
 # Tags that the role writes itself.
 OURS = ("Name", "role", "bot", "env")
 
@@ -26,10 +31,10 @@ OURS = ("Name", "role", "bot", "env")
 def check_aws(aws: dict) -> list[str]:
     """Sentences about the declaration by itself, without the variable's name in front."""
     if not aws.get("region"):
-        given = [key for key in ("hosts", "security_group", "bucket", "alarms", "logs", "ip_range", "rights") if aws.get(key)]
+        given = [key for key in ("hosts", "security_group", "bucket", "alarms", "logs", "ip_range", "rights", "records") if aws.get(key)]
         return ["region: is missing; write the region, such as us-east-1."] if given else []
     found = []
-    for part in (_region, _hosts, _network, _rules, _storage, _alarms, _logs):
+    for part in (_region, _hosts, _network, _rules, _storage, _alarms, _logs, _records):
         found += part(aws)
     return found
 
@@ -179,3 +184,51 @@ def _logs(aws):
         if len(text) > 1024 or text.count('"') % 2:
             found.append(f"logs.{key}: {text[:40]!r} is no filter pattern; write a word such as ERROR, or words in double quotes.")
     return found
+
+
+def _records(aws):
+    found, known, seen = [], {name for name, _host in hosts(aws)}, {}
+    for number, record in enumerate(aws["records"]):
+        where, kind = f"records[{number}]", record["type"]
+        zone, name = dns_name(record["zone"]), dns_name(record["name"])
+        if not LABELS.match(zone) or zone.startswith("*"):
+            found.append(f"{where}.zone: {record['zone']!r} is no domain; write one such as example.com.")
+        elif not within(name, zone):
+            found.append(f"{where}.name: {record['name']} is not in {zone}; write the name in full, such as {name.partition('.')[0] or 'bot'}.{zone}.")
+        elif not LABELS.match(name):
+            found.append(f"{where}.name: {record['name']!r} is no name of a record; write letters, digits, hyphens and dots, such as bot.{zone}.")
+        found += [f"{where}.hosts: {host} is not declared; known are {', '.join(sorted(known)) or 'none'}." for host in record["hosts"] if host not in known]
+        if not record["hosts"] and not record["values"]:
+            found.append(f"{where}: has neither hosts nor values; write one of them.")
+        if record["hosts"] and kind != "A":
+            found.append(f"{where}.type: is {kind}, and the public address of a host is IPv4; write A.")
+        found += [f"{where}.values: {sentence}" for sentence in _record_values(kind, record["values"], name == zone)]
+        if not 0 <= record["ttl"] <= LONGEST_TTL:
+            found.append(f"{where}.ttl: is {record['ttl']}; write 0 to {LONGEST_TTL} seconds, such as 300.")
+        others = seen.setdefault(name, [])
+        if kind in others:
+            found.append(f"{where}: {name} has a record of the type {kind} already; write all values into one.")
+        elif others and "CNAME" in (kind, *others):
+            found.append(f"{where}: {name} has a record of the type {others[0]} already, and a CNAME stands alone; give it another name.")
+        others.append(kind)
+    return found
+
+
+def _record_values(kind, values, apex):
+    """Sentences about what is written down; `apex` is whether the record has the zone's own name."""
+    if kind == "A":
+        return [f"{text!r} is no IPv4 address." for text in values if not _is_ipv4(text)]
+    if kind == "TXT":
+        bad = [text for text in values if not text or not text.isascii() or not text.isprintable()]
+        return [f"{text[:40]!r} is empty or not of printable ASCII; write it so." for text in bad]
+    if apex:
+        return ["a CNAME cannot have the zone's own name; write an A record with hosts."]
+    found = [] if len(values) < 2 else ["a CNAME has one value; write one."]
+    return found + [f"{text!r} is no name such as web.example.com." for text in values if not LABELS.match(dns_name(text))]
+
+
+def _is_ipv4(text):
+    try:
+        return ipaddress.ip_address(text).version == 4
+    except ValueError:
+        return False

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet_aws_dns as dns
+
 
 def check(values: dict) -> list[str]:
     """Sentences about the declaration beside what is there: `aws` as it is declared, `plan` made of it, `found` by aws_fleet_info."""
     plan, found = values["plan"], values["found"]
-    said = [f"fleet_aws.{sentence}" for part in (_offered, _images, _taken, _subnet) for sentence in part(values["aws"], plan, found)]
+    said = [f"fleet_aws.{sentence}" for part in (_offered, _images, _taken, _subnet, _records) for sentence in part(values["aws"], plan, found)]
     names = [one["name"] for one in found["instances"]]
     return said + [f"fleet_aws.hosts: {names.count(name)} instances with {plan['owner']['key']}={plan['owner']['value']} are called {name}; "
                    "terminate or rename all but one, by their ids." for name in sorted({name for name in names if names.count(name) > 1})]  # fmt: skip
@@ -69,3 +71,24 @@ def _subnet(aws, plan, found):
         return [f"ip_range: is missing, and the default VPC of {aws['region']} has no default subnet; write a range such as 10.20.0.0/16."]
     zone = aws.get("availability_zone")
     return [f"availability_zone: {zone} has no default subnet; {', '.join(zones)} have."] if zone and zone not in zones else []
+
+
+def _records(aws, plan, found):
+    said = []
+    for number, record in enumerate(plan["records"]):
+        where, zones = f"records[{number}]", [zone for zone in found["zones"] if zone["name"] == record["zone"]]
+        if not zones:
+            said.append(f"{where}.zone: this account has no public hosted zone {record['zone']}; write another, or make it "
+                        f"(`aws route53 create-hosted-zone --name {record['zone']} --caller-reference {record['zone']}`) and have the domain delegated to it.")
+            continue
+        if len(zones) > 1:
+            listed = ", ".join(sorted(zone["id"] for zone in zones))
+            said.append(f"{where}.zone: {len(zones)} public hosted zones are called {record['zone']} ({listed}); remove all but the delegated one.")
+            continue
+        have = dns.there(record, found)
+        if have and not have["plain"]:
+            said.append(f"{where}.name: {record['name']} is an alias or has a routing policy, which is not written here; remove it, or choose another name.")
+        beside = [one["type"] for one in zones[0]["records"] if one["name"] == record["name"] and one["type"] != record["type"]]
+        if not have and beside and "CNAME" in (record["type"], *beside):
+            said.append(f"{where}.name: {record['name']} has a record of the type {beside[0]}, and a CNAME stands alone; remove it, or choose another name.")
+    return said

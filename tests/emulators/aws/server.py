@@ -55,6 +55,15 @@ IMAGES = [
 ]
 
 
+# Route 53 has only methods and paths, too.
+ROUTE53 = {
+    ("GET", r"/2013-04-01/hostedzone/?"): "ListHostedZones",
+    ("POST", r"/2013-04-01/hostedzone/?"): "CreateHostedZone",
+    ("GET", r"/2013-04-01/hostedzone/[^/]+/rrset/?"): "ListResourceRecordSets",
+    ("POST", r"/2013-04-01/hostedzone/[^/]+/rrset/?"): "ChangeResourceRecordSets",
+}
+
+
 def operation(environ: dict, body: bytes) -> str:
     """What a request asks for: the operation's name, or method and path for S3, which has only those."""
     target = environ.get("HTTP_X_AMZ_TARGET")
@@ -67,6 +76,9 @@ def operation(environ: dict, body: bytes) -> str:
     rpc = re.search(r"/operation/(\w+)$", environ["PATH_INFO"])
     if rpc:
         return rpc[1]
+    for (method, path), name in ROUTE53.items():
+        if environ["REQUEST_METHOD"] == method and re.fullmatch(path, environ["PATH_INFO"]):
+            return name
     query = environ.get("QUERY_STRING", "").partition("&")[0].rstrip("=")
     return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}" + (f"?{query}" if query else "")
 

@@ -73,7 +73,7 @@ def test_an_empty_account_has_its_default_network_and_nothing_of_the_fleets(ask)
     assert found["types"] == ["t3.micro"] and found["images"] == [{"owner": "self", "name": "mine-*", "newest": []}]
     assert {key for key in found if found[key] in (None, [])} == {
         "vpcs", "gateways", "tables", "security_groups", "keys", "addresses", "instances", "role", "profile", "bucket", "topic", "alarms",
-        "log_groups",
+        "log_groups", "zones",
     }  # fmt: skip
 
 
@@ -117,3 +117,24 @@ def test_log_groups_are_told_by_name_with_their_filters(ask, client):
         "name": "/botops/pm", "retention": 30, "tags": {"fleet": "prod"},
         "filters": {"errors": {"pattern": "ERROR", "metric": "pm errors", "namespace": "botops/prod"}},
     }]  # fmt: skip
+
+
+def test_records_of_public_zones_are_told_by_name(ask, client):
+    route53 = client("route53")
+    ids = [route53.create_hosted_zone(Name=name, CallerReference=name)["HostedZone"]["Id"] for name in ("example.com", "example.org")]
+    inside = {"VPCRegion": "us-east-1", "VPCId": "vpc-1"}
+    route53.create_hosted_zone(Name="example.com", CallerReference="inside", VPC=inside, HostedZoneConfig={"PrivateZone": True})
+
+    def write(name, kind, **what):
+        change = {"Action": "UPSERT", "ResourceRecordSet": {"Name": name, "Type": kind, **what}}
+        route53.change_resource_record_sets(HostedZoneId=ids[0], ChangeBatch={"Changes": [change]})
+
+    for name in ("bot.example.com", "*.example.com", "other.example.com"):
+        write(name, "A", TTL=60, ResourceRecords=[{"Value": "203.0.113.2"}, {"Value": "203.0.113.1"}])
+    write("alias.example.com", "A", AliasTarget={"HostedZoneId": "Z2", "DNSName": "lb.example.net", "EvaluateTargetHealth": False})
+    (zone,) = ask(zones=["Example.com."], records=["bot.example.com", "*.example.com", "alias.example.com"])["zones"]
+    assert zone["name"] == "example.com" and ids[0].endswith(zone["id"]) and "/" not in zone["id"]
+    found = {one["name"]: one for one in zone["records"]}
+    assert found["bot.example.com"] == {"name": "bot.example.com", "type": "A", "ttl": 60, "values": ["203.0.113.1", "203.0.113.2"], "plain": True}
+    assert sorted(found) == ["*.example.com", "alias.example.com", "bot.example.com"] and not found["alias.example.com"]["plain"]
+    assert ask(zones=["example.net"], records=["a.example.net"])["zones"] == []

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from ansible_collections.botops.fleet.plugins.filter import fleet as doors
-from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet, _fleet_aws, _fleet_aws_watch
+from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet, _fleet_aws, _fleet_aws_dns, _fleet_aws_watch
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight import fleet_aws_found
 from preflight_harness import refusals, typed_values
 
@@ -27,6 +27,11 @@ AWS = {
     "alarms": {"emails": ["ops@example.com"], "agent": {}},
 }
 GOOD = {"fleet_name": "prod", "fleet_admin": {"name": "admin", "keys": [KEY]}, "fleet_aws": AWS}
+RECORDS = [
+    {"zone": "example.com", "name": "bot.example.com", "hosts": ["engine-1", "web"], "ttl": 60},
+    {"zone": "example.com.", "name": "Example.com", "type": "TXT", "values": ["v=spf1 -all"]},
+]
+DECLARED = {**GOOD, "fleet_aws": {**AWS, "records": RECORDS}}
 TABLE = json.loads((pathlib.Path(doors.FILES) / "aws_prices.json").read_text())
 
 
@@ -38,12 +43,19 @@ def host(**changes):
     return aws(hosts=[{"name": "web", "instance_type": "t3.micro", "bot": "pm", **changes}])
 
 
+RECORD = {"zone": "example.com", "name": "bot.example.com", "hosts": ["web"]}
+
+
+def record(**changes):
+    return aws(records=[{**RECORD, **changes}])
+
+
 def without(*keys):
     return {"fleet_aws": {key: value for key, value in AWS.items() if key not in keys}}
 
 
 def test_a_sensible_declaration_is_accepted():
-    assert refusals("fleet", **GOOD) == []
+    assert refusals("fleet", **GOOD) == refusals("fleet", **DECLARED) == []
     assert refusals("fleet", **{**GOOD, **without("ip_range", "alarms", "public_key")}) == []
     assert refusals("fleet", **{**GOOD, "fleet_aws": {"region": "us-east-1"}}) == []
 
@@ -90,6 +102,22 @@ def test_a_sensible_declaration_is_accepted():
         (aws(logs={"retention_days": 31}), "logs.retention_days"),
         (aws(logs={"orders": 'order "placed'}), "logs.orders: 'order \"placed' is no filter pattern"),
         (aws(logs={"orders_minutes": 0}), "logs.orders_minutes: is 0; write 1 to 1440 minutes."),
+        (record(zone="com"), "records[0].zone: 'com' is no domain; write one such as example.com."),
+        (record(name="bot"), "records[0].name: bot is not in example.com; write the name in full, such as bot.example.com."),
+        (record(name="bot.badexample.com"), "records[0].name: bot.badexample.com is not in example.com; write the name in full"),
+        (record(name="a b.example.com"), "records[0].name: 'a b.example.com' is no name of a record"),
+        (record(hosts=["wbe"]), "records[0].hosts: wbe is not declared; known are engine-1, engine-2, web."),
+        (record(hosts=[]), "records[0]: has neither hosts nor values; write one of them."),
+        (record(type="CNAME"), "records[0].type: is CNAME, and the public address of a host is IPv4; write A."),
+        (record(values=["2001:db8::1"]), "records[0].values: '2001:db8::1' is no IPv4 address."),
+        (record(type="TXT", hosts=[], values=["größe"]), "records[0].values: 'größe' is empty or not of printable ASCII"),
+        (record(type="CNAME", hosts=[], values=["a.example.org", "b.example.org"]), "records[0].values: a CNAME has one value; write one."),
+        (record(type="CNAME", hosts=[], values=["http://x"]), "records[0].values: 'http://x' is no name such as web.example.com."),
+        (record(type="CNAME", hosts=[], values=["a.example.org"], name="example.com"), "records[0].values: a CNAME cannot have the zone's own name"),
+        (record(ttl=-1), "records[0].ttl: is -1; write 0 to 2147483647 seconds, such as 300."),
+        (aws(records=[RECORD, {**RECORD, "name": "BOT.example.com."}]), "records[1]: bot.example.com has a record of the type A already; write all"),
+        (aws(records=[RECORD, {**RECORD, "hosts": [], "type": "CNAME", "values": ["a.example.org"]}]),
+         "records[1]: bot.example.com has a record of the type A already, and a CNAME stands alone; give it another name."),
         ({"fleet_digitalocean": {"region": "nyc3", "hosts": [{"name": "web", "size": "x"}]}}, "fleet_aws.hosts: web is a host of fleet_digitalocean already"),
     ],
 )
@@ -102,7 +130,7 @@ def test_what_cannot_work_is_one_sentence(changes, sentence):
 
 
 def values(**changes):
-    return typed_values("fleet", **{**GOOD, **changes})
+    return typed_values("fleet", **{**DECLARED, **changes})
 
 
 def plan(**changes):
@@ -120,7 +148,7 @@ def nothing(**changes):
         "subnets": [{"id": f"subnet-{zone}", "vpc": "vpc-0", "cidr": "172.31.0.0/20", "zone": f"us-east-1{zone}", "default": True, "public": True, "tags": {}}
                     for zone in "ba"],
         "gateways": [], "tables": [], "security_groups": [], "keys": [], "addresses": [], "instances": [], "role": None, "profile": None, "bucket": None,
-        "topic": None, "alarms": [], "log_groups": [],
+        "topic": None, "alarms": [], "log_groups": [], "zones": [{"name": "example.com", "id": "Z1", "records": []}],
         "images": [{"owner": "136693071363", "name": "debian-13-amd64-*", "newest": NEWEST}], "types": ["t3.micro", "t3.small"],
         **changes,
     }  # fmt: skip
@@ -159,6 +187,11 @@ def complete(wanted):
     )  # fmt: skip
     found["alarms"] = _fleet_aws_watch.alarms_now(wanted, found)
     found["log_groups"] = [{**group, "tags": {"fleet": "prod"}} for group in wanted["log_groups"]]
+    found["zones"][0]["records"] = [
+        {"name": "bot.example.com", "type": "A", "ttl": 60, "values": ["198.51.100.1", "203.0.113.1"], "plain": True},
+        {"name": "example.com", "type": "TXT", "ttl": 300, "values": ['"v=spf1 -all"'], "plain": True},
+        {"name": "example.com", "type": "NS", "ttl": 300, "values": ["ns.example.net."], "plain": True},
+    ]
     return copy.deepcopy(found)
 
 
@@ -200,7 +233,7 @@ def test_from_nothing_all_is_created_and_afterwards_nothing():
     first = _fleet_aws.view(wanted, nothing())
     assert {one["action"] for one in first["changes"]} == {"create"}
     assert sorted(first["names"]) == ["alarm", "bucket", "elastic_ip", "gateway", "instance", "key", "lifecycle", "log_group", "metric_filter", "policy",
-                                      "profile", "role", "route", "security_group", "subnet", "topic", "vpc"]  # fmt: skip
+                                      "profile", "record", "role", "route", "security_group", "subnet", "topic", "vpc"]  # fmt: skip
     assert len(first["names"]["alarm"]) == 17 and first["new"] == ["engine-1", "engine-2", "web"] and first["images"]["web"]["id"] == "ami-2"
     last = _fleet_aws.view(wanted, complete(wanted))
     assert last["changes"] == [] and last["notes"] == [] and last["new"] == [] and last["alarms"] == [] and last["elastic"] == []
@@ -226,7 +259,7 @@ def test_from_nothing_all_is_created_and_afterwards_nothing():
         (lambda found: found["instances"][2].update(imdsv2=False), "change instance web (metadata)"),
         (lambda found: found["instances"][2].update(groups=["sg-0"]), "change instance web (security group)"),
         (lambda found: found["instances"][2].update(profile=""), "change instance web (instance profile)"),
-        (lambda found: found["addresses"][0].update(instance=""), "change elastic address web (instance)"),
+        (lambda found: found["addresses"][0].update(instance=""), "change elastic address web (instance); change DNS record A bot.example.com (values)"),
         (lambda found: found["bucket"].update(versioning=False), "change bucket example-prod-backups (versioning)"),
         (lambda found: found["bucket"]["public_access"].update(block_public_policy=False), "change bucket example-prod-backups (public access)"),
         (lambda found: found["bucket"].update(policy={}), "change bucket example-prod-backups (policy)"),
@@ -238,6 +271,10 @@ def test_from_nothing_all_is_created_and_afterwards_nothing():
         (lambda found: found["log_groups"][1].update(tags={}), "change log group /botops/host (tags)"),
         (lambda found: found["log_groups"][0]["filters"]["orders"].update(pattern="x"), "change metric filter /botops/pm orders (pattern)"),
         (lambda found: found["log_groups"][0]["filters"].pop("errors"), "create metric filter /botops/pm errors"),
+        (lambda found: found["zones"][0]["records"].pop(0), "create DNS record A bot.example.com"),
+        (lambda found: found["zones"][0]["records"][0].update(values=["203.0.113.1"]), "change DNS record A bot.example.com (values)"),
+        (lambda found: found["zones"][0]["records"][1].update(ttl=5), "change DNS record TXT example.com (ttl)"),
+        (lambda found: found["zones"][0]["records"].append({"name": "bot.example.com", "type": "AAAA", "ttl": 1, "values": ["::1"], "plain": True}), None),
     ],
 )
 def test_each_difference_is_seen_and_named(drift, expected):
@@ -245,7 +282,7 @@ def test_each_difference_is_seen_and_named(drift, expected):
     found = complete(wanted)
     drift(found)
     lines = [" ".join(line.split()) for line in _fleet.table(_fleet_aws.changes(wanted, found), [])]
-    assert lines[: lines.index("")] == [expected or "nothing to change"]
+    assert lines[: lines.index("")] == (expected or "nothing to change").split("; ")
 
 
 @pytest.mark.parametrize(
@@ -270,6 +307,36 @@ def test_what_no_run_corrects_is_told(drift, note):
     assert surplus == [f"engine-{number} bears the fleet's tag and is not declared" for number in (1, 2)]
 
 
+def test_a_record_holds_the_addresses_that_hosts_have_in_the_end():
+    wanted = plan()
+    found = complete(wanted)
+    addresses = _fleet_aws.addresses(found)
+    assert _fleet_aws_dns.to_write(wanted, found, addresses) == []
+    written = _fleet_aws_dns.to_write(wanted, nothing(), {**addresses, "web": "198.51.100.9"})
+    assert written == [
+        {"zone": "Z1", "name": "bot.example.com", "type": "A", "ttl": 60, "values": ["198.51.100.9", "203.0.113.1"]},
+        {"zone": "Z1", "name": "example.com", "type": "TXT", "ttl": 300, "values": ['"v=spf1 -all"']},
+    ]
+    # The elastic address comes off: what web answers at by itself is no value of the record.
+    found["addresses"][0]["instance"] = ""
+    assert ("record", "A bot.example.com", ["values"]) in [(one["kind"], one["name"], one["why"]) for one in _fleet_aws.changes(wanted, found)]
+    # A stopped host without an elastic one has none: the record stays, and that is said.
+    found = complete(wanted)
+    found["instances"][0].update(public_ip="", state="stopped")
+    assert _fleet_aws.changes(wanted, found) == [] and _fleet_aws_dns.to_write(wanted, found, _fleet_aws.addresses(found)) == []
+    assert "DNS record A bot.example.com stays as it is: engine-1 has no public address; start it, or declare elastic_ip" in _fleet_aws.notes(wanted, found)
+
+
+def test_values_are_written_as_route_53_takes_them():
+    quoted = _fleet_aws_dns.quoted
+    assert quoted("a") == quoted('"a"') == '"a"' and quoted('say "x"') == '"say \\"x\\""' and quoted("a" * 300) == f'"{"a" * 255}" "{"a" * 45}"'
+    (made,) = plan(**record(type="CNAME", hosts=[], values=["Target.Example.org."]))["records"]
+    assert made["values"] == ["target.example.org"]
+    found = nothing()
+    found["zones"][0]["records"] = [{"name": "bot.example.com", "type": "CNAME", "ttl": 300, "values": ["target.example.org."], "plain": True}]
+    assert "record" not in _fleet_aws.view(plan(**record(type="CNAME", hosts=[], values=["Target.Example.org."])), found)["names"]
+
+
 def test_without_a_network_of_its_own_the_default_one_is_used():
     wanted = plan(**without("ip_range"))
     here = _fleet_aws.there(wanted, nothing())
@@ -282,6 +349,12 @@ def test_without_a_network_of_its_own_the_default_one_is_used():
 def checked(found, **changes):
     declared = values(**changes)
     return fleet_aws_found.check({"aws": declared["aws"], "plan": doors.aws_plan(declared, "123456789012", "aws"), "found": found})
+
+
+def zone(**changes):
+    """The zone with one record in it."""
+    one = {"name": "bot.example.com", "ttl": 60, "values": ["a.example.org"], "plain": True, **changes}
+    return {"zones": [{"name": "example.com", "id": "Z1", "records": [one]}]}
 
 
 BUCKET = {"name": "example-prod-backups", "foreign": False, "region": "us-east-1", "tags": {}, "empty": True}
@@ -301,6 +374,12 @@ BUCKET = {"name": "example-prod-backups", "foreign": False, "region": "us-east-1
         ({"subnets": []}, without("ip_range"), "the default VPC of us-east-1 has no default subnet"),
         ({}, {"fleet_aws": {**without("ip_range")["fleet_aws"], "availability_zone": "us-east-1f"}},
          "us-east-1f has no default subnet; us-east-1a, us-east-1b have"),
+        ({"zones": []}, record(),
+         "fleet_aws.records[0].zone: this account has no public hosted zone example.com; write another, or make it (`aws route53 create"),
+        ({"zones": [{"name": "example.com", "id": name, "records": []} for name in ("Z2", "Z1")]}, record(),
+         "records[0].zone: 2 public hosted zones are called example.com (Z1, Z2); remove all but the delegated one."),
+        (zone(type="A", plain=False), record(), "records[0].name: bot.example.com is an alias or has a routing policy"),
+        (zone(type="CNAME"), record(), "records[0].name: bot.example.com has a record of the type CNAME, and a CNAME stands alone"),
         ({"instances": [instance({"name": "web", "tags": {}, "instance_type": "t3.micro", "volume_size": 20}, number) for number in (1, 2)]}, {},
          "fleet_aws.hosts: 2 instances with fleet=prod are called web"),
     ],
@@ -348,6 +427,9 @@ def test_a_removal_takes_what_bears_the_tag_and_nothing_else():
     assert going["key_pairs"] == [] and going["instances"] == ["i-1", "i-2", "i-3"] and going["addresses"] == ["198.51.100.1"]
     assert going["bucket"] == "" and len(going["snapshots"]) == 3
     assert "stays, for want of fleet_with_data: bucket example-prod-backups" in going["lines"]
+    # Of the zone only what is declared, and as it is there.
+    assert [(one["zone"], one["type"], one["name"]) for one in going["records"]] == [("Z1", "A", "bot.example.com"), ("Z1", "TXT", "example.com")]
+    assert "DNS record A bot.example.com (198.51.100.1, 203.0.113.1)" in going["lines"]
     with_data = _fleet_aws.doomed(wanted, found, with_data=True)
     assert with_data["bucket"] == "example-prod-backups" and with_data["snapshots"] == []
     found["bucket"]["tags"] = {"fleet": "other"}
