@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SITE = ROOT / "build" / "docs"
 KINDS = {"module": ("plugins/modules", "*.py"), "filter": ("plugins/filter", "*.yml"), "inventory": ("plugins/inventory", "*.py")}
 LONGEST = 60  # characters of a default in a cell
-CLOUDS = {"DigitalOcean": "do_", "AWS": "aws_"}
+CLOUDS = {"DigitalOcean": ("do_", "spaces_"), "AWS": ("aws_",)}
 
 
 def text(markup: str | list[str]) -> str:
@@ -71,8 +71,8 @@ def plugins() -> str:
     """Those that a user calls; the rest say in their first line to which role they are internal."""
     modules = short_descriptions("module")
     internal = {name for name, words in modules.items() if words.startswith("Internal")}
-    cloud = {name for name in modules if name.startswith(tuple(CLOUDS.values()))}
-    rows = [f"| {cloud_name} | {', '.join(f'`{name}`' for name in modules if name.startswith(prefix))} |" for cloud_name, prefix in CLOUDS.items()]
+    cloud = {name for name in modules for prefixes in CLOUDS.values() if name.startswith(prefixes)}
+    rows = [f"| {cloud_name} | {', '.join(f'`{name}`' for name in modules if name.startswith(prefixes))} |" for cloud_name, prefixes in CLOUDS.items()]
     rows += [f"| `{name}` | {modules[name]} |" for name in modules if name not in internal | cloud]
     rows += [f"| inventory `{name}` | {words} |" for name, words in short_descriptions("inventory").items()]
     rows += [f"| filter `{name}` | {words} |" for name, words in short_descriptions("filter").items() if not words.startswith("Internal")]

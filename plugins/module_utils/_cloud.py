@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 DIGITALOCEAN_TOKEN = ["DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"]
 DIGITALOCEAN_ENDPOINT = ["DIGITALOCEAN_API_ENDPOINT"]
 AWS_ENDPOINT = ["AWS_ENDPOINT_URL", "AWS_URL"]
+SPACES_KEY = ["SPACES_ACCESS_KEY_ID"]
+SPACES_SECRET = ["SPACES_SECRET_ACCESS_KEY"]
+SPACES_ENDPOINT = ["SPACES_ENDPOINT_URL"]
 
 DIGITALOCEAN_API = "https://api.digitalocean.com"
 # More than any account has: a listing that claims it is broken, and reading it would not end.

@@ -63,6 +63,10 @@ def _firewall(declared, name, owner):
     }  # fmt: skip
 
 
+def _bucket(declared, region, owner):
+    return declared and {**{key: value for key, value in declared.items() if value is not None}, "region": declared.get("region") or region, "owner": owner}
+
+
 def digitalocean(values):
     """Arguments of the do_* modules, by kind, in the order in which they depend on each other."""
     declared, name, owner = values["digitalocean"], values["name"], owner_tag(values)
@@ -104,6 +108,7 @@ def digitalocean(values):
             for metric, value in sorted((alerts or {"above": {}})["above"].items())
         ],
         "uptime_checks": declared["uptime_checks"],
+        "bucket": _bucket(declared.get("bucket"), region, owner),
         "project": {"name": name} if declared["project"] else None,
     }  # fmt: skip
 
@@ -171,6 +176,9 @@ def costs(plan, sizes, prices):
         lines.append({"what": f"database {database['name']}", "size": f"{nodes} x {database['size']}", "monthly": None if price is None else price * nodes})
     if plan["load_balancer"]:
         lines.append({"what": f"load balancer {plan['load_balancer']['name']}", "size": "load_balancer", "monthly": prices.get("load_balancer")})
+    if plan["bucket"]:
+        # The vendor's API tells no price of Spaces. What an account pays for all of its buckets is counted with this one.
+        lines.append({"what": f"bucket {plan['bucket']['name']}", "size": "spaces", "monthly": prices.get("spaces")})
     return lines
 
 

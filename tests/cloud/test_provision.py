@@ -17,13 +17,16 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import declared  # noqa: E402 - beside this file
 from declared import KEY  # noqa: E402
+from emulators.aws.server import Server  # noqa: E402 - beside the tests
 from emulators.digitalocean import Emulator  # noqa: E402 - beside the tests
 from emulators.processes import kill_all  # noqa: E402
 
+BUCKET = "example-prod-backups"
+SPACES_SECRET = "canary-spaces-secret-1618"
 DECLARED = {
     "fleet_name": "prod",
     "fleet_admin": {"name": "admin", "keys": [KEY]},
-    "fleet_prices": {"db-s-1vcpu-1gb": 15.15, "load_balancer": 12},
+    "fleet_prices": {"db-s-1vcpu-1gb": 15.15, "load_balancer": 12, "spaces": 5},
     "fleet_digitalocean": {
         "region": "nyc3",
         "ip_range": "10.108.0.0/20",
@@ -43,24 +46,46 @@ DECLARED = {
         "records": [{"domain": "example.com", "name": "bot", "hosts": ["web"]}],
         "alerts": {"emails": ["ops@example.com"], "above": {"cpu": 90, "disk": 90}},
         "uptime_checks": [{"name": "site", "target": "https://bot.example.com"}],
+        "bucket": {"name": BUCKET, "noncurrent_days": 30},
     },
 }
 
 
 class Fleet(declared.Fleet):
-    def __init__(self, cloud, directory):
-        credentials = {"DIGITALOCEAN_TOKEN": cloud.token, "DIGITALOCEAN_API_ENDPOINT": cloud.url}
+    def __init__(self, cloud, spaces, directory):
+        self.spaces, self.s3 = spaces, spaces.client("s3")
+        credentials = {"DIGITALOCEAN_TOKEN": cloud.token, "DIGITALOCEAN_API_ENDPOINT": cloud.url, "SPACES_ENDPOINT_URL": spaces.url,
+                       "SPACES_ACCESS_KEY_ID": "DO00TEST", "SPACES_SECRET_ACCESS_KEY": SPACES_SECRET}  # fmt: skip
         super().__init__(cloud, directory, DECLARED, {"type": "digitalocean"}, credentials, cloud.token)
 
+    def run(self, playbook, *more, fails=False):
+        self.spaces.log.clear()
+        said = super().run(playbook, *more, fails=fails)
+        assert SPACES_SECRET not in said
+        return said
+
     def writes(self):
-        return [f"{entry['method']} {entry['path']}" for entry in self.cloud.writes()]
+        return [f"{entry['method']} {entry['path']}" for entry in self.cloud.writes()] + self.spaces.writes()
+
+    def rule(self):
+        """The lifecycle's only rule of the bucket."""
+        (rule,) = self.s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+        return rule
+
+
+@pytest.fixture(scope="module")
+def spaces():
+    """moto's S3 in place of Spaces: what the vendor lets out of it is not asked for."""
+    with Server() as server:
+        yield server
 
 
 @pytest.fixture
-def fleet(tmp_path):
+def fleet(tmp_path, spaces):
+    spaces.reset()
     with Emulator(specification=os.environ.get("BOTOPS_DIGITALOCEAN_OPENAPI")) as cloud:
         cloud.handle("POST", "/v2/domains", {"authorization": f"Bearer {cloud.token}"}, json.dumps({"name": "example.com"}).encode())
-        yield Fleet(cloud, tmp_path)
+        yield Fleet(cloud, spaces, tmp_path)
         assert cloud.violations == []
 
 
@@ -68,10 +93,11 @@ def test_from_nothing_to_a_fleet_and_nothing_twice(fleet):
     planned = fleet.run("plan")
     assert fleet.writes() == []
     assert re.search(r"create +droplet engine-1", planned) and re.search(r"create +droplet web", planned)
-    # Two droplets of 6 with a fifth for backups, one of 12, a database of 15.15.
-    assert re.search(r"41\.55 +altogether", planned), planned[-2000:]
+    # Two droplets of 6 with a fifth for backups, one of 12, a database of 15.15, and what was written down for Spaces.
+    assert re.search(r"46\.55 +altogether", planned), planned[-2000:]
+    assert re.search(rf"create +bucket {BUCKET}", planned) and re.search(rf"5\.00 +bucket {BUCKET} \(spaces\)", planned)
     document = fleet.plan()
-    assert fleet.writes() == [] and document["monthly"] == 41.55 and document["without_price"] == 0
+    assert fleet.writes() == [] and document["monthly"] == 46.55 and document["without_price"] == 0
     assert {"action": "create", "kind": "droplet", "name": "engine-1", "why": []} in document["changes"]
 
     # Nothing of the hosts' private keys is shown, however much is asked for.
@@ -80,6 +106,8 @@ def test_from_nothing_to_a_fleet_and_nothing_twice(fleet):
     assert sorted(droplet["name"] for droplet in droplets) == ["engine-1", "engine-2", "web"]
     found = fleet.hosts()
     assert sorted(found["bot_hosts"]["hosts"]) == ["engine-1", "engine-2"] and found["web_hosts"]["hosts"] == ["web"]
+    assert fleet.rule()["ID"] == "fleet:prod" and fleet.rule()["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
+    assert fleet.s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
     known = (fleet.directory / "known_hosts").read_text().splitlines()
     assert len([line for line in known if re.match(r"[\d.]+ ssh-ed25519 ", line)]) == 3
 
@@ -95,7 +123,8 @@ def test_results_reach_the_variables_of_hosts_in_memory(fleet):
     plays = [
         {"import_playbook": str(ROOT / "playbooks/provision.yml")},
         {"name": "Read", "hosts": "engine-1", "connection": "local", "gather_facts": False, "tasks": [
-            {"ansible.builtin.assert": {"that": [f"{uri} is match('postgres')", "hostvars.localhost.fleet_outputs.addresses.web is match('192.0.2.')"]}},
+            {"ansible.builtin.assert": {"that": [f"{uri} is match('postgres')", "hostvars.localhost.fleet_outputs.addresses.web is match('192.0.2.')",
+                                             f"hostvars.localhost.fleet_outputs.spaces == {{'bucket': '{BUCKET}', 'region': 'nyc3'}}"]}},
         ]},
     ]  # fmt: skip
     (fleet.directory / "read.yml").write_text(yaml.safe_dump(plays))
@@ -110,21 +139,41 @@ def test_drift_is_seen_and_corrected(fleet):
     fleet.run("provision")
     fleet.declared["fleet_digitalocean"]["firewall"]["inbound_rules"][0]["from"] = ["203.0.113.0/24"]
     fleet.declared["fleet_digitalocean"]["hosts"][0]["tags"] = ["canary"]
+    fleet.declared["fleet_digitalocean"]["bucket"]["expire_days"] = 400
+    fleet.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
     planned = fleet.run("plan")
+    assert fleet.writes() == [] and re.search(rf"change +bucket {BUCKET}", planned)
     assert re.search(r"change +firewall prod", planned) and re.search(r"change +droplet engine-1", planned)
     fleet.run("provision")
-    assert fleet.writes() and not any(write == "POST /v2/droplets" for write in fleet.writes())
-    assert "changed=0" in fleet.run("provision")
+    assert fleet.writes() and not {"POST /v2/droplets", f"PUT /{BUCKET}"} & set(fleet.writes())
+    assert fleet.rule()["Expiration"]["Days"] == 400 and fleet.s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
+    # What is no longer declared is left alone.
+    del fleet.declared["fleet_digitalocean"]["bucket"]
+    assert "changed=0" in fleet.run("provision") and fleet.rule()["ID"] == "fleet:prod"
 
 
 def test_over_budget_nothing_is_created(fleet):
     fleet.declared["fleet_monthly_budget"] = 40
     for playbook in ("plan", "provision"):
         said = fleet.run(playbook, fails=True)
-        assert "The plan costs 41.55 dollars a month, and fleet_monthly_budget is 40" in said
+        assert "The plan costs 46.55 dollars a month, and fleet_monthly_budget is 40" in said
         assert fleet.writes() == []
     del fleet.declared["fleet_prices"]["db-s-1vcpu-1gb"]
-    assert "no price is known of db-s-1vcpu-1gb" in fleet.run("plan", fails=True)
+    del fleet.declared["fleet_prices"]["spaces"]
+    assert "no price is known of db-s-1vcpu-1gb, spaces" in fleet.run("plan", fails=True)
+
+
+def test_a_bucket_that_is_somebody_elses_is_refused_before_anything(fleet):
+    fleet.spaces.refused[f"GET /{BUCKET}?location"] = ("AccessDenied", "no")
+    try:
+        assert f"bucket.name: {BUCKET} is taken by another account" in fleet.run("provision", fails=True)
+    finally:
+        fleet.spaces.refused.clear()
+    fleet.s3.create_bucket(Bucket=BUCKET)
+    fleet.s3.put_object(Bucket=BUCKET, Key="theirs", Body=b"x")
+    for playbook, more in (("provision", ()), ("destroy", ("-e", "fleet_confirm=prod", "-e", "fleet_with_data=true"))):
+        assert f"bucket.name: {BUCKET} is there without the lifecycle rule fleet:prod" in fleet.run(playbook, *more, fails=True)
+        assert fleet.writes() == []
 
 
 @pytest.mark.parametrize(
@@ -166,6 +215,7 @@ def test_killed_ten_times_nothing_is_made_twice(fleet):
     for kind, count in {"droplets": 3, "vpcs": 1, "firewalls": 1, "databases": 1, "reserved_ips": 1, "alert_policies": 2, "uptime_checks": 1}.items():
         made = [one for one in fleet.cloud.table(kind).values() if not one.get("default")]
         assert len(made) == count, (kind, [one.get("name") for one in made])
+    assert [one["Name"] for one in fleet.s3.list_buckets()["Buckets"]] == [BUCKET] and fleet.rule()["ID"] == "fleet:prod"
     # A host that was made in a run that died has a key that is known, too.
     known = dict(line.split(" ", 1) for line in (fleet.directory / "known_hosts").read_text().splitlines())
     for droplet in fleet.cloud.table("droplets").values():
@@ -179,11 +229,13 @@ def test_the_removal_asks_and_leaves_what_is_not_ours(fleet):
     body = {"name": "neighbour", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-13-x64", "tags": ["fleet:other"]}
     fleet.cloud.handle("POST", "/v2/droplets", {"authorization": f"Bearer {fleet.cloud.token}"}, json.dumps(body).encode())
 
+    fleet.s3.put_object(Bucket=BUCKET, Key="backup", Body=b"x")
     said = fleet.run("destroy", "-e", "fleet_confirm=other", fails=True)
     assert "droplet engine-1" in said and "nothing was destroyed" in said and fleet.writes() == []
 
     said = fleet.run("destroy", "-e", "fleet_confirm=prod")
-    assert "stays, for want of fleet_with_data: database trades" in said
+    assert "stays, for want of fleet_with_data: database trades" in said and f"stays, for want of fleet_with_data: bucket {BUCKET}" in said
+    assert fleet.s3.get_object(Bucket=BUCKET, Key="backup")["Body"].read() == b"x"
     assert [droplet["name"] for droplet in fleet.cloud.table("droplets").values()] == ["neighbour"]
     snapshots = [write for write in fleet.writes() if re.match(r"POST /v2/droplets/\d+/actions", write)]
     removals = [write for write in fleet.writes() if re.match(r"DELETE /v2/droplets/\d+", write)]
@@ -191,5 +243,5 @@ def test_the_removal_asks_and_leaves_what_is_not_ours(fleet):
     assert len(fleet.cloud.table("databases")) == 1 and not fleet.cloud.table("firewalls") and not fleet.cloud.table("reserved_ips")
 
     fleet.run("destroy", "-e", "fleet_confirm=prod", "-e", "fleet_with_data=true")
-    assert not fleet.cloud.table("databases")
+    assert not fleet.cloud.table("databases") and fleet.s3.list_buckets()["Buckets"] == []
     assert [network["name"] for network in fleet.cloud.table("vpcs").values() if network["name"] == "prod"] == []

@@ -8,10 +8,11 @@ import ipaddress
 import re
 
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
-from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_aws import check_aws, check_owner_tag
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_aws import BUCKET, check_aws, check_owner_tag
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import NAME, name_and_count, of_one_name, roles
 
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
+REGION = re.compile(r"^[a-z0-9-]+$")
 KEY = re.compile(r"^(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?$")
 
 
@@ -29,9 +30,9 @@ def check(values: dict) -> list[str]:
     found += _admin(values["fleet_admin"])
     declared = values["fleet_digitalocean"]
     if declared.get("region"):
-        for part in (_hosts, _network, _firewall, _shared, _records, _alerts):
+        for part in (_hosts, _network, _firewall, _shared, _records, _alerts, _bucket):
             found += [f"fleet_digitalocean.{sentence}" for sentence in part(declared)]
-    elif any(declared.get(key) for key in ("hosts", "databases", "ip_range", "load_balancer", "firewall")):
+    elif any(declared.get(key) for key in ("hosts", "databases", "ip_range", "load_balancer", "firewall", "bucket")):
         found.append("fleet_digitalocean.region: is missing; write the region, such as nyc3.")
     found += [f"fleet_aws.{sentence}" for sentence in check_aws(values["fleet_aws"])]
     if values["fleet_aws"].get("region"):
@@ -141,4 +142,22 @@ def _alerts(declared: dict) -> list[str]:
     for metric, value in alerts["above"].items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             found.append(f"alerts.above.{metric}: must be a number.")
+    return found
+
+
+def _bucket(declared: dict) -> list[str]:
+    bucket = declared.get("bucket")
+    if not bucket:
+        return []
+    found = []
+    if not BUCKET.match(bucket["name"]):
+        found.append(f"bucket.name: {bucket['name']!r} is no name of a bucket; write 3 to 63 lower-case letters, digits and hyphens.")
+    if bucket.get("region") and not REGION.match(bucket["region"]):
+        found.append(f"bucket.region: {bucket['region']!r} is no region; write one such as nyc3.")
+    if bucket["expire_days"] < 0:
+        found.append(f"bucket.expire_days: is {bucket['expire_days']}; write days, or 0 for never.")
+    if bucket["noncurrent_days"] < 1:
+        found.append(f"bucket.noncurrent_days: is {bucket['noncurrent_days']}; write at least 1, since what is deleted by mistake is only there.")
+    if bucket["abort_days"] < 1:
+        found.append(f"bucket.abort_days: is {bucket['abort_days']}; write at least 1, since an upload takes its time.")
     return found

@@ -152,7 +152,7 @@ class Server:
         self.violations = []
         self._addresses, self._gone = {}, set()
         self.needed = {}
-        #: {operation of EC2: (code, message)} of what is refused
+        #: {operation of EC2 or S3: (code, message)} of what is refused
         self.refused = {}
         self.stop_after, self.stopped, self._dead = None, threading.Event(), threading.Event()
         self._lock = threading.Lock()
@@ -192,6 +192,8 @@ class Server:
                 if refusal:
                     start_response("400 Bad Request", [("Content-Type", "text/xml")])
                     code, message = refusal
+                    if " " in name:  # S3 has another form of refusing
+                        return [f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()]
                     return [f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>".encode()]
             answer = application(environ, start_response)
             if self.hook and name in MOVES:

@@ -61,6 +61,12 @@ def test_a_sensible_declaration_is_accepted():
         (cloud(records=[{"domain": "example.com", "hosts": ["wbe"]}]), "records[0].hosts: wbe is not declared; known are engine-1, engine-2, web"),
         (cloud(records=[{"domain": "example.com"}]), "records[0]: has neither hosts nor values"),
         (cloud(records=[{"domain": "example.com", "type": "AAAA", "hosts": ["web"]}]), "the public address of a host is IPv4; write A"),
+        (cloud(bucket={"name": "Example.Backups"}), "fleet_digitalocean.bucket.name: 'Example.Backups' is no name of a bucket; write 3 to 63 lower-case"),
+        (cloud(bucket={"name": "a-b", "region": "nyc 3"}), "bucket.region: 'nyc 3' is no region; write one such as nyc3"),
+        (cloud(bucket={"name": "a-b", "expire_days": -1}), "bucket.expire_days: is -1; write days, or 0 for never"),
+        (cloud(bucket={"name": "a-b", "noncurrent_days": 0}), "bucket.noncurrent_days: is 0; write at least 1"),
+        (cloud(bucket={"name": "a-b", "abort_days": 0}), "bucket.abort_days: is 0; write at least 1"),
+        (cloud(bucket={"name": "a-b", "expires": 1}), "fleet_digitalocean.bucket.expires: unknown key"),
         (cloud(alerts={"emails": [], "above": {"cpu": 90}}), "alerts.emails: is empty"),
         (cloud(alerts={"emails": ["a@example.com"], "above": {"cpu": "high"}}), "alerts.above.cpu: must be a number"),
     ],
@@ -109,6 +115,17 @@ def test_a_price_that_nobody_told_is_not_invented():
     priced = _fleet.costs(declared, sizes, {"db-s-1vcpu-1gb": 15.15})
     assert _fleet.total(priced) == 48.3 and _fleet.over_budget(priced, 48.3) == ""
     assert "The plan costs 48.3 dollars a month, and fleet_monthly_budget is 48" in _fleet.over_budget(priced, 48)
+
+
+def test_a_bucket_is_the_fleets_and_its_price_is_the_operators():
+    assert plan()["bucket"] is None
+    found = plan(**cloud(bucket={"name": "example-prod"}))
+    assert found["bucket"] == {
+        "name": "example-prod", "region": "nyc3", "owner": "fleet:prod", "versioning": True, "noncurrent_days": 90, "expire_days": 0, "abort_days": 7,
+    }
+    assert plan(**cloud(bucket={"name": "example-prod", "region": "fra1"}))["bucket"]["region"] == "fra1"
+    assert _fleet.costs(found, [], {})[-1] == {"what": "bucket example-prod", "size": "spaces", "monthly": None}
+    assert _fleet.costs(found, [], {"spaces": 7})[-1]["monthly"] == 7
 
 
 def test_a_new_host_brings_a_key_that_is_known():
