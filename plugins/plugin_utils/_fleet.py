@@ -15,6 +15,8 @@ except ImportError:  # ansible-core brings it; only a checker of imports does wi
 ANYWHERE = ["0.0.0.0/0", "::/0"]
 # The vendor adds a fifth for weekly backups: https://docs.digitalocean.com/products/backups/details/pricing/
 BACKUPS = 0.2
+# Before a certificate ends somebody is told: as long before as monit on the hosts and the compliance report warn.
+CERTIFICATE_DAYS = 14
 
 
 def owner_tag(values):
@@ -67,6 +69,16 @@ def _bucket(declared, region, owner):
     return declared and {**{key: value for key, value in declared.items() if value is not None}, "region": declared.get("region") or region, "owner": owner}
 
 
+def _uptime(check, emails):
+    """A check from outside, and who is told: of a target that no region reaches, and of a certificate that ends. Without `emails` nobody is, by the fleet."""
+    if not emails:
+        return dict(check)
+    told = [{"name": f"{check['name']} is down", "type": "down_global", "period": "2m", "emails": emails}]
+    if check["type"] == "https":
+        told.append({"name": f"{check['name']}: certificate", "type": "ssl_expiry", "threshold": CERTIFICATE_DAYS, "emails": emails})
+    return {**check, "alerts": told}
+
+
 def digitalocean(values):
     """Arguments of the do_* modules, by kind, in the order in which they depend on each other."""
     declared, name, owner = values["digitalocean"], values["name"], owner_tag(values)
@@ -107,7 +119,7 @@ def digitalocean(values):
              "tags": [owner], "emails": alerts["emails"]}
             for metric, value in sorted((alerts or {"above": {}})["above"].items())
         ],
-        "uptime_checks": declared["uptime_checks"],
+        "uptime_checks": [_uptime(check, (alerts or {}).get("emails")) for check in declared["uptime_checks"]],
         "bucket": _bucket(declared.get("bucket"), region, owner),
         "project": {"name": name} if declared["project"] else None,
     }  # fmt: skip

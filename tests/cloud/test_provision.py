@@ -107,6 +107,10 @@ def test_from_nothing_to_a_fleet_and_nothing_twice(fleet):
     found = fleet.hosts()
     assert sorted(found["bot_hosts"]["hosts"]) == ["engine-1", "engine-2"] and found["web_hosts"]["hosts"] == ["web"]
     assert fleet.rule()["ID"] == "fleet:prod" and fleet.rule()["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
+    (outside,) = fleet.cloud.table("uptime_alerts").values()
+    assert sorted((alert["type"], alert["notifications"]["email"]) for alert in outside.values()) == [
+        ("down_global", ["ops@example.com"]), ("ssl_expiry", ["ops@example.com"]),
+    ]  # fmt: skip
     assert fleet.s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
     known = (fleet.directory / "known_hosts").read_text().splitlines()
     assert len([line for line in known if re.match(r"[\d.]+ ssh-ed25519 ", line)]) == 3

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet
+from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws_watch import alarms
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight import fleet_sizes
 from preflight_harness import refusals, typed_values
 
@@ -86,6 +87,26 @@ def test_the_vendors_sizes_are_compared():
 
 def plan(**changes):
     return _fleet.digitalocean(typed_values("fleet", **{**GOOD, **changes}))
+
+
+def test_what_is_told_of_is_the_same_at_both_vendors():
+    told = {"emails": ["ops@example.com"]}
+    here = {alert["metric"]: alert for alert in plan(**cloud(alerts=told))["alerts"]}
+    hosts = [{"name": "engine", "instance_type": "t3.small", "roles": ["bot"]}]
+    aws = {"region": "us-east-1", "hosts": hosts, "rights": ["cloudwatch"], "alarms": {**told, "agent": {}}}
+    there = {alarm["name"].rpartition(" ")[2]: alarm for alarm in alarms(typed_values("fleet", **{**GOOD, "fleet_aws": aws})["aws"], "prod")}
+    assert set(here) == {"cpu", "memory", "disk"}
+    assert {name: alert["value"] for name, alert in here.items()} == {name: there[name]["threshold"] for name in here}
+    assert {alert["window"] for alert in here.values()} == {f"{there['cpu']['period'] * there['cpu']['evaluation_periods'] // 60}m"}
+
+
+def test_a_check_from_outside_tells_whoever_the_alerts_tell():
+    checks = [{"name": "site", "target": "https://bot.example.com"}, {"name": "api", "target": "http://bot.example.com", "type": "http"}]
+    site, api = plan(**cloud(uptime_checks=checks, alerts={"emails": ["ops@example.com"]}))["uptime_checks"]
+    assert [(alert["type"], alert.get("threshold")) for alert in site["alerts"]] == [("down_global", None), ("ssl_expiry", 14)]
+    assert [alert["type"] for alert in api["alerts"]] == ["down_global"] and api["alerts"][0]["emails"] == ["ops@example.com"]
+    # Nobody is named: what somebody set up by hand is left alone.
+    assert all("alerts" not in check for check in plan(**cloud(uptime_checks=checks))["uptime_checks"])
 
 
 def test_hosts_have_the_tags_by_which_the_inventory_finds_them():
