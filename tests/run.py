@@ -273,21 +273,35 @@ def in_order(checks: list[Check]) -> None:
 
 
 def in_quiet(checks: list[Check]) -> None:
-    """One after another, and what waits for its turn takes no processor: its hosts stand still, and go on where they were."""
-    for check in checks:
-        waiting = [f"--filter=name=^botops-molecule-{name}-" for name in TIMED if not check.name.startswith(f"molecule {name}")]
-        hosts = docker("ps", "--quiet", *waiting)
-        for host in hosts:
-            docker("pause", host)
-        try:
+    """One after another. What waits for its turn takes no processor: its hosts stand still from the start, and go on where they were."""
+    waiting = {check.name: hosts_of(check) for check in checks[1:]}
+    for host in [host for hosts in waiting.values() for host in hosts]:
+        stand("pause", host)
+    try:
+        for check in checks:
+            for host in waiting.pop(check.name, []):
+                stand("unpause", host)
             check.run()
-        finally:
-            for host in hosts:
-                docker("unpause", host)
+    finally:
+        for host in [host for hosts in waiting.values() for host in hosts]:
+            stand("unpause", host)
 
 
-def docker(*argv: str) -> list[str]:
-    return subprocess.run(["docker", *argv], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+def hosts_of(check: Check) -> list[str]:
+    """Containers of the scenario that a check is about."""
+    name = re.split(r"[ ,]+", check.name)[1]
+    found = subprocess.run(["docker", "ps", "--quiet", f"--filter=name=^botops-molecule-{name}-"], stdout=subprocess.PIPE, text=True, check=True)
+    return found.stdout.split()
+
+
+def stand(verb: str, host: str, attempts: int = 5) -> None:
+    """`docker pause`, or `docker unpause`. The kernel cannot stop a host whose processes come and go just then: once more, a little later."""
+    for attempt in range(attempts):
+        time.sleep(attempt)
+        done = subprocess.run(["docker", verb, host], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+    print(f"     docker {verb} {host}: {done.stderr.strip()}; what is timed now shares the processors with it", flush=True)
 
 
 def at_once(checks: list[Check]) -> None:

@@ -65,15 +65,28 @@ def test_what_failed_is_said_again_at_the_end(run, tmp_path, monkeypatch):
     assert run.failures([good]) == []
 
 
-def test_what_waits_for_its_turn_stands_still_and_goes_on(run, tmp_path, monkeypatch):
+def quiet(run, tmp_path, monkeypatch, refuses="nothing"):
+    """What is typed to Docker for two scenarios, the second of which has two hosts."""
     docker = tmp_path / "docker"
-    docker.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/said\n[ "$1" != ps ] || echo "one two"\n')
+    docker.write_text(
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/said\ncase "$*" in ps*-bot_deploy-*) echo "one two";; "{refuses}") echo no >&2; exit 1;; esac\n'
+    )
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    check = run.half("pair", "tests")
-    monkeypatch.setattr(check, "run", lambda: subprocess.run(["sh", "-c", f"echo its tests >> {tmp_path}/said"], check=True))
-    run.in_quiet([check])
-    said = (tmp_path / "said").read_text().splitlines()
-    waiting = [name for name in run.TIMED if name != "pair"]
-    assert said[0] == " ".join(["ps --quiet", *(f"--filter=name=^botops-molecule-{name}-" for name in waiting)])
-    assert said[1:] == ["pause one", "pause two", "its tests", "unpause one", "unpause two"]
+    monkeypatch.setattr(run.time, "sleep", lambda seconds: None)
+    checks = [run.half("pair", "tests"), run.half("bot_deploy", "tests")]
+    for check in checks:
+        monkeypatch.setattr(check, "run", lambda check=check: subprocess.run(["sh", "-c", f"echo {check.name} >> {tmp_path}/said"], check=True))
+    run.in_quiet(checks)
+    return [line for line in (tmp_path / "said").read_text().splitlines() if not line.startswith("ps ")]
+
+
+def test_what_waits_for_its_turn_stands_still_and_goes_on(run, tmp_path, monkeypatch):
+    said = quiet(run, tmp_path, monkeypatch)
+    assert said == ["pause one", "pause two", "molecule pair, its tests", "unpause one", "unpause two", "molecule bot_deploy, its tests"]
+
+
+def test_what_cannot_be_stopped_is_tried_again_and_said(run, tmp_path, monkeypatch, capsys):
+    said = quiet(run, tmp_path, monkeypatch, refuses="pause one")
+    assert said.count("pause one") == 5 and said[-1] == "molecule bot_deploy, its tests"
+    assert "docker pause one: no; what is timed now shares the processors with it" in capsys.readouterr().out
