@@ -203,7 +203,6 @@ def table(document: dict) -> str:
 
 
 def up() -> None:
-    lab.LOG.parent.mkdir(parents=True, exist_ok=True)
     lab.LOG.write_text("")
     environment = lab.step("control node: the virtual environment with the pinned packages", lambda: control_node.ensure(REQUIREMENTS))
     lab.step("Docker engine", lambda: lab.run(ROOT / "lab/engine.sh", show=lab.PROGRESS.note))
@@ -243,7 +242,6 @@ def status() -> None:
 
 
 def down() -> None:
-    lab.LOG.parent.mkdir(parents=True, exist_ok=True)
     running = vendors()
     if running and BEFORE.exists():
         environment = control_node.ensure(REQUIREMENTS)

@@ -278,7 +278,6 @@ def table(pair: list[str]) -> str:
 
 
 def up(pair: bool) -> None:
-    LOG.parent.mkdir(parents=True, exist_ok=True)
     STATE.mkdir(parents=True, exist_ok=True)
     LOG.write_text("")
     environment = prepare()
@@ -338,7 +337,6 @@ def down() -> None:
 
 
 def down_and_say() -> None:
-    LOG.parent.mkdir(parents=True, exist_ok=True)
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         print("No Docker engine answers, so no lab runs. What a stopped engine still holds, the next `make lab` removes.")
         return
@@ -351,6 +349,7 @@ def command_line(commands: dict, usage: str, make: str) -> int:
     command = commands.get(tuple(sys.argv[1:]))
     if not command:
         sys.exit(usage)
+    LOG.parent.mkdir(parents=True, exist_ok=True)
     try:
         command()
     except KeyboardInterrupt:

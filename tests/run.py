@@ -21,6 +21,7 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
@@ -275,7 +276,7 @@ def in_order(checks: list[Check]) -> None:
 def in_quiet(checks: list[Check]) -> None:
     """One after another. What waits for its turn takes no processor: its hosts stand still from the start, and go on where they were."""
     waiting = {check.name: hosts_of(check) for check in checks[1:]}
-    for host in [host for hosts in waiting.values() for host in hosts]:
+    for host in chain(*waiting.values()):
         stand("pause", host)
     try:
         for check in checks:
@@ -283,7 +284,7 @@ def in_quiet(checks: list[Check]) -> None:
                 stand("unpause", host)
             check.run()
     finally:
-        for host in [host for hosts in waiting.values() for host in hosts]:
+        for host in chain(*waiting.values()):
             stand("unpause", host)
 
 

@@ -16,6 +16,11 @@ SPACES_KEY = ["SPACES_ACCESS_KEY_ID"]
 SPACES_SECRET = ["SPACES_SECRET_ACCESS_KEY"]
 SPACES_ENDPOINT = ["SPACES_ENDPOINT_URL"]
 
+# A bucket's name at both vendors. No dots: the certificate of their addresses does not cover them.
+BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+# Of Spaces, such as nyc3.
+REGION = re.compile(r"^[a-z0-9-]+$")
+
 DIGITALOCEAN_API = "https://api.digitalocean.com"
 # More than any account has: a listing that claims it is broken, and reading it would not end.
 MOST_ITEMS = 200_000
@@ -46,3 +51,8 @@ def endpoint_problem(endpoint):
     if parts.scheme == "http" and not is_inside(host):
         return "%s would send the token unencrypted over a public network; use https" % endpoint
     return None
+
+
+def dns_name(text):
+    """A name as it is compared: in lower case, without the dot at its end."""
+    return text.lower().rstrip(".")

@@ -18,6 +18,12 @@ LONGEST_PAUSE = 15.0
 LOOKUP_SECONDS = 20
 HIDDEN = "[secret]"
 NOT_YET = ", not there yet)"
+# The options of the life cycle, for every module's argument specification.
+LIFE_CYCLE = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "int", "default": 600},
+}
 
 
 class Failure(Exception):
@@ -442,3 +448,21 @@ def converge(adapter):
         return outcome(adapter.kind, True, adapter.planned({}), diff_of(adapter.title, {}, {}), adapter.warnings, adapter.actions)
     adapter.validate()
     return _absent(adapter) if adapter.params["state"] == "absent" else _present(adapter)
+
+
+def converge_and_leave(module, begin, warn):
+    """The end of a module's `main()`: converge the adapter that `begin` returns, and exit with the result, or with a `Failure`'s sentence.
+
+    The only place that ends the process. `warn` shows a warning.
+    """
+    adapter = None
+    try:
+        adapter = begin()
+        result = converge(adapter)
+    except Failure as error:
+        module.fail_json(msg=str(error), actions=adapter.actions if adapter else [])
+    if not module._diff:
+        result.pop("diff", None)
+    for warning in result.pop("warnings", []):
+        warn(warning)
+    module.exit_json(**result)

@@ -15,7 +15,7 @@ except ImportError:  # ansible-core brings it; only a checker of imports does wi
 ANYWHERE = ["0.0.0.0/0", "::/0"]
 # The vendor adds a fifth for weekly backups: https://docs.digitalocean.com/products/backups/details/pricing/
 BACKUPS = 0.2
-# Before a certificate ends somebody is told: as long before as monit on the hosts and the compliance report warn.
+# How long before a certificate ends somebody is told: as compliance_certificate_days, from when on the report fails.
 CERTIFICATE_DAYS = 14
 
 
@@ -72,7 +72,7 @@ def _bucket(declared, region, owner):
 def _uptime(check, emails):
     """A check from outside, and who is told: of a target that no region reaches, and of a certificate that ends. Without `emails` nobody is, by the fleet."""
     if not emails:
-        return dict(check)
+        return check
     told = [{"name": f"{check['name']} is down", "type": "down_global", "period": "2m", "emails": emails}]
     if check["type"] == "https":
         told.append({"name": f"{check['name']}: certificate", "type": "ssl_expiry", "threshold": CERTIFICATE_DAYS, "emails": emails})

@@ -7,13 +7,10 @@ A record bears no tag: one is the fleet's because it is declared.
 
 from __future__ import annotations
 
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import dns_name
+
 #: So much of a TXT record's value fits into one string of it: RFC 1035, 3.3.14.
 LONGEST_STRING = 255
-
-
-def dns_name(text):
-    """A name as it is compared: in lower case, without the dot at its end."""
-    return text.lower().rstrip(".")
 
 
 def within(name, zone):

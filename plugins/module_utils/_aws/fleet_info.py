@@ -12,6 +12,7 @@ import re
 from urllib.parse import unquote
 
 from ansible_collections.botops.fleet.plugins.module_utils._aws.module import tag_dict
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import dns_name
 from ansible_collections.botops.fleet.plugins.module_utils._resource import Failure, Gone
 
 # A terminated instance is listed for an hour.
@@ -110,15 +111,15 @@ def lifecycle_of(rules):
     return found
 
 
-def dns_name(text):
+def decoded(text):
     """A name of Route 53, which writes what is not a letter, digit, hyphen or underscore as an octal number."""
-    return re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), text).lower().rstrip(".")
+    return dns_name(re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), text))
 
 
 def record_of(raw):
     """A record set; `plain` is one without an alias or a routing policy, which alone can be written as values and a TTL."""
     return {
-        "name": dns_name(raw["Name"]), "type": raw["Type"], "ttl": raw.get("TTL"), "values": sorted(one["Value"] for one in raw.get("ResourceRecords") or []),
+        "name": decoded(raw["Name"]), "type": raw["Type"], "ttl": raw.get("TTL"), "values": sorted(one["Value"] for one in raw.get("ResourceRecords") or []),
         "plain": not any(raw.get(key) for key in ("AliasTarget", "SetIdentifier", "TrafficPolicyInstanceId")),
     }
 
@@ -295,15 +296,15 @@ class FleetInfo:
 
     def zones(self, found):
         """The public hosted zones of those names, with the record sets that were named. One that is not there is not listed."""
-        zones, names = ({dns_name(text) for text in self.params[key]} for key in ("zones", "records"))
+        zones, names = ({decoded(text) for text in self.params[key]} for key in ("zones", "records"))
         if not zones:
             return {"zones": []}
         route53 = self.aws.api("route53")
         mine = [raw for raw in route53.pages("list_hosted_zones", "HostedZones")
-                if dns_name(raw["Name"]) in zones and not (raw.get("Config") or {}).get("PrivateZone")]  # fmt: skip
+                if decoded(raw["Name"]) in zones and not (raw.get("Config") or {}).get("PrivateZone")]  # fmt: skip
         return {
             "zones": [
-                {"name": dns_name(raw["Name"]), "id": raw["Id"].rpartition("/")[2],
+                {"name": decoded(raw["Name"]), "id": raw["Id"].rpartition("/")[2],
                  "records": [record for record in map(record_of, route53.pages("list_resource_record_sets", "ResourceRecordSets", HostedZoneId=raw["Id"]))
                              if record["name"] in names]}
                 for raw in mine

@@ -8,8 +8,9 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from ansible_collections.botops.fleet.plugins.module_utils._aws.answers import may_have_taken_effect
 from ansible_collections.botops.fleet.plugins.module_utils._cloud import AWS_ENDPOINT
-from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Ambiguous, Failure, Gone, converge, not_yet
+from ansible_collections.botops.fleet.plugins.module_utils._resource import LIFE_CYCLE, Adapter, Ambiguous, Failure, Gone, converge_and_leave, not_yet
 
 try:
     from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -53,9 +54,7 @@ def spec(tagged=True, **own):
     """The options of a module: the connection's, the life cycle's, tags, its own."""
     shared = {
         **CONNECTION,
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "wait": {"type": "bool", "default": True},
-        "wait_timeout": {"type": "int", "default": 600},
+        **LIFE_CYCLE,
     }
     if tagged:
         shared.update(tags={"type": "dict", "aliases": ["resource_tags"]}, purge_tags={"type": "bool", "default": True})
@@ -119,13 +118,6 @@ class Api:
             raise problem from error
 
 
-def may_have_taken_effect(error):
-    """Whether a request that ended like this can have been carried out. What is refused, or never reached AWS, has not."""
-    if isinstance(error, known.ClientError):
-        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
-    return isinstance(error, (known.HTTPClientError, known.IncompleteReadError, ResponseParserError)) and not isinstance(error, known.ConnectionError)
-
-
 def in_words(error, service, operation):
     """The exception with a sentence for what botocore raised."""
     what = "%s:%s" % (service, "".join(part.capitalize() for part in operation.split("_")))
@@ -147,25 +139,20 @@ def in_words(error, service, operation):
 
 
 def run(adapter_class, argument_spec, **constraints):
-    """`main()` of every module: build, converge, leave. The only place that ends the process."""
+    """`main()` of every module."""
     if AnsibleAWSModule is None:
         AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **constraints).fail_json(
             msg="The collection amazon.aws is missing: ansible-galaxy collection install amazon.aws"
         )
     module = AnsibleAWSModule(default_args=False, argument_spec=argument_spec, supports_check_mode=True, **constraints)
-    adapter = None
-    try:
+
+    def begin():
         if module.params["wait_timeout"] < 1:
             raise Failure("wait_timeout is seconds and must be at least 1.")
-        adapter = adapter_class(Aws(module), module.params, module.check_mode, module.log)
-        result = converge(adapter)
-    except Failure as error:
-        module.fail_json(msg=str(error), actions=adapter.actions if adapter else [])
-    if not module._diff:
-        result.pop("diff", None)
-    for warning in result.pop("warnings", []):
-        module._module.warn(warning)  # its own warn() makes ansible-core 2.19 complain
-    module.exit_json(**result)
+        return adapter_class(Aws(module), module.params, module.check_mode, module.log)
+
+    # Its own warn() makes ansible-core 2.19 complain.
+    converge_and_leave(module, begin, module._module.warn)
 
 
 # --- tags

@@ -11,7 +11,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.botops.fleet.plugins.module_utils._cloud import DIGITALOCEAN_API, DIGITALOCEAN_ENDPOINT, DIGITALOCEAN_TOKEN
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.client import Client
-from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Failure, converge, is_not_yet, not_yet, several
+from ansible_collections.botops.fleet.plugins.module_utils._resource import LIFE_CYCLE, Adapter, Failure, converge_and_leave, is_not_yet, not_yet, several
 
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
 UUID = re.compile(r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")
@@ -31,9 +31,7 @@ def spec(**own):
     """The options of a module: the connection's, the life cycle's, its own."""
     return {
         **CONNECTION,
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "wait": {"type": "bool", "default": True},
-        "wait_timeout": {"type": "int", "default": 600},
+        **LIFE_CYCLE,
         **own,
     }
 
@@ -59,21 +57,15 @@ class Module(AnsibleModule):
 
 
 def run(adapter_class, argument_spec, **constraints):
-    """`main()` of every module: build, converge, leave. The only place that ends the process."""
+    """`main()` of every module."""
     module = Module(adapter_class, argument_spec=argument_spec, supports_check_mode=True, **constraints)
-    adapter = None
-    try:
+
+    def begin():
         if module.params["wait_timeout"] < 1 or module.params["api_timeout"] < 1:
             raise Failure("wait_timeout and api_timeout are seconds and must be at least 1.")
-        adapter = adapter_class(client_of(module), module.params, module.check_mode, module.log)
-        result = converge(adapter)
-    except Failure as error:
-        module.fail_json(msg=str(error), actions=adapter.actions if adapter else [])
-    if not module._diff:
-        result.pop("diff", None)
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    module.exit_json(**result)
+        return adapter_class(client_of(module), module.params, module.check_mode, module.log)
+
+    converge_and_leave(module, begin, module.warn)
 
 
 def check_tags(option, tags):

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ansible_collections.botops.fleet.plugins.module_utils._cloud import SPACES_ENDPOINT, SPACES_KEY, SPACES_SECRET, endpoint_problem
-from ansible_collections.botops.fleet.plugins.module_utils._resource import Adapter, Ambiguous, Failure, Gone, converge
+from ansible_collections.botops.fleet.plugins.module_utils._aws.answers import may_have_taken_effect
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import BUCKET, REGION, SPACES_ENDPOINT, SPACES_KEY, SPACES_SECRET, endpoint_problem
+from ansible_collections.botops.fleet.plugins.module_utils._resource import LIFE_CYCLE, Adapter, Ambiguous, Failure, Gone, converge_and_leave
 
 try:
     import botocore.exceptions as known
@@ -26,9 +27,6 @@ except ImportError as error:
     known = Config = ResponseParserError = None
     IMPORT_ERROR = error
 
-# No dots: the certificate of the vendor's addresses does not cover them.
-NAME = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
-REGION = re.compile(r"^[a-z0-9-]+$")
 OWNER = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
 EVERYBODY = ("AllUsers", "AuthenticatedUsers")
 WRONG_KEY = ("InvalidAccessKeyId", "SignatureDoesNotMatch")
@@ -54,9 +52,7 @@ SPEC = {
     "access_key_id": {"type": "str", "no_log": False, "fallback": (env_fallback, SPACES_KEY)},
     "secret_access_key": {"type": "str", "no_log": True, "fallback": (env_fallback, SPACES_SECRET)},
     "endpoint": {"type": "str", "fallback": (env_fallback, SPACES_ENDPOINT)},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "wait": {"type": "bool", "default": True},
-    "wait_timeout": {"type": "int", "default": 600},
+    **LIFE_CYCLE,
 }
 
 
@@ -124,8 +120,7 @@ class Spaces:
             raise self._refused(error, operation, creating) from error
         except (known.BotoCoreError, ResponseParserError) as error:
             sentence = "Spaces could not be asked at %s (%s): %s" % (self.endpoint, operation, error)
-            lost = isinstance(error, (known.HTTPClientError, known.IncompleteReadError, ResponseParserError)) and not isinstance(error, known.ConnectionError)
-            raise (Ambiguous if creating and lost else Failure)(sentence) from error
+            raise (Ambiguous if creating and may_have_taken_effect(error) else Failure)(sentence) from error
 
     def _refused(self, error, operation, creating):
         about = error.response.get("Error", {})
@@ -140,7 +135,7 @@ class Spaces:
             return Failure("bucket.name: %s is taken, by another account or in another region; choose another name." % name)
         if code in ("AccessDenied", "403") and operation == "get_bucket_location":
             return Failure("bucket.name: %s is taken by another account, or this key may not look at it; choose another name." % name)
-        if creating and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        if creating and may_have_taken_effect(error):
             return Ambiguous("Spaces failed at %s (%s): %s" % (operation, code, message))
         return Failure("Spaces refused %s of the bucket %s (%s): %s" % (operation, name, code, message))
 
@@ -161,7 +156,7 @@ class Bucket(Adapter):
 
     def validate(self):
         params = self.params
-        if not NAME.match(params["name"]):
+        if not BUCKET.match(params["name"]):
             raise Failure("name: %r is no name of a bucket; write 3 to 63 lower-case letters, digits and hyphens." % params["name"])
         if not OWNER.match(params["owner"]):
             raise Failure("owner: %r is no name for a rule; write letters, digits, hyphens, underscores and colons." % params["owner"])
@@ -258,20 +253,14 @@ class Bucket(Adapter):
 
 
 def run(argument_spec):
-    """`main()` of the module; the only place that ends the process."""
+    """`main()` of the module."""
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
-    adapter = None
-    try:
+
+    def begin():
         if not REGION.match(module.params["region"]):
             raise Failure("region: %r is no region; write one such as nyc3." % module.params["region"])
         if module.params["wait_timeout"] < 1:
             raise Failure("wait_timeout is seconds and must be at least 1.")
-        adapter = Bucket(Spaces(module.params), module.params, module.check_mode, module.log)
-        result = converge(adapter)
-    except Failure as error:
-        module.fail_json(msg=str(error), actions=adapter.actions if adapter else [])
-    if not module._diff:
-        result.pop("diff", None)
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    module.exit_json(**result)
+        return Bucket(Spaces(module.params), module.params, module.check_mode, module.log)
+
+    converge_and_leave(module, begin, module.warn)

@@ -8,16 +8,16 @@ import difflib
 import ipaddress
 import re
 
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import BUCKET, dns_name
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws import owner
-from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws_dns import dns_name, within
+from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws_dns import within
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws_watch import bots
-from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import name_and_count, of_one_name, roles
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import hosts_of_record, name_and_count, of_one_name, roles
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight.cloudwatch_agent import LOG_GROUP
 
 REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+$")
 TYPE = re.compile(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
-BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
 OWNER = re.compile(r"^(\d{12}|self|amazon|aws-marketplace)$")
 KEY = re.compile(r"^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/=]+( .*)?$")
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
@@ -197,11 +197,7 @@ def _records(aws):
             found.append(f"{where}.name: {record['name']} is not in {zone}; write the name in full, such as {name.partition('.')[0] or 'bot'}.{zone}.")
         elif not LABELS.match(name):
             found.append(f"{where}.name: {record['name']!r} is no name of a record; write letters, digits, hyphens and dots, such as bot.{zone}.")
-        found += [f"{where}.hosts: {host} is not declared; known are {', '.join(sorted(known)) or 'none'}." for host in record["hosts"] if host not in known]
-        if not record["hosts"] and not record["values"]:
-            found.append(f"{where}: has neither hosts nor values; write one of them.")
-        if record["hosts"] and kind != "A":
-            found.append(f"{where}.type: is {kind}, and the public address of a host is IPv4; write A.")
+        found += hosts_of_record(where, record, known)
         found += [f"{where}.values: {sentence}" for sentence in _record_values(kind, record["values"], name == zone)]
         if not 0 <= record["ttl"] <= LONGEST_TTL:
             found.append(f"{where}.ttl: is {record['ttl']}; write 0 to {LONGEST_TTL} seconds, such as 300.")

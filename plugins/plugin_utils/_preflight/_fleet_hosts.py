@@ -30,3 +30,13 @@ def of_one_name(declared: dict) -> list[str]:
     """Of the names that hosts get, counted ones included."""
     names = [name for name, _host in hosts(declared)]
     return [f"hosts: two are called {name}; give each a name of its own." for name in sorted({name for name in names if names.count(name) > 1})]
+
+
+def hosts_of_record(where: str, record: dict, known: set[str]) -> list[str]:
+    """Of a DNS record whose values are the addresses of hosts, or written down."""
+    found = [f"{where}.hosts: {host} is not declared; known are {', '.join(sorted(known)) or 'none'}." for host in record["hosts"] if host not in known]
+    if not record["hosts"] and not record["values"]:
+        found.append(f"{where}: has neither hosts nor values; write one of them.")
+    if record["hosts"] and record["type"] != "A":
+        found.append(f"{where}.type: is {record['type']}, and the public address of a host is IPv4; write A.")
+    return found

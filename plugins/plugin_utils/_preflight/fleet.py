@@ -7,12 +7,12 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from ansible_collections.botops.fleet.plugins.module_utils._cloud import BUCKET, REGION
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
-from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_aws import BUCKET, check_aws, check_owner_tag
-from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import NAME, name_and_count, of_one_name, roles
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_aws import check_aws, check_owner_tag
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import NAME, hosts_of_record, name_and_count, of_one_name, roles
 
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
-REGION = re.compile(r"^[a-z0-9-]+$")
 KEY = re.compile(r"^(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?$")
 
 
@@ -123,15 +123,7 @@ def _shared(declared: dict) -> list[str]:
 
 def _records(declared: dict) -> list[str]:
     known = {name for name, _host in hosts(declared)}
-    found = []
-    for number, record in enumerate(declared["records"]):
-        where = f"records[{number}]"
-        found += [f"{where}.hosts: {host} is not declared; known are {', '.join(sorted(known)) or 'none'}." for host in record["hosts"] if host not in known]
-        if not record["hosts"] and not record["values"]:
-            found.append(f"{where}: has neither hosts nor values; write one of them.")
-        if record["hosts"] and record["type"] != "A":
-            found.append(f"{where}.type: is {record['type']}, and the public address of a host is IPv4; write A.")
-    return found
+    return [sentence for number, record in enumerate(declared["records"]) for sentence in hosts_of_record(f"records[{number}]", record, known)]
 
 
 def _alerts(declared: dict) -> list[str]:

@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "lab"))
 
-import lab  # noqa: E402
+import lab  # noqa: E402 - beside chaos.py and the rest
 
 OUTPUT = """\
 TASK [Report | in a few lines] ****
