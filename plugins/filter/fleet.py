@@ -18,9 +18,9 @@ def aws_plan(values, account, partition):
     return _fleet_aws.plan(values, account, partition, texts)
 
 
-def aws_costs(plan, prices):
+def aws_costs(plan, found, prices):
     """By the collection's dated table."""
-    return _fleet_aws.costs(plan, json.loads((FILES / "aws_prices.json").read_text(encoding="utf-8")), prices)
+    return _fleet_aws.costs(plan, found, json.loads((FILES / "aws_prices.json").read_text(encoding="utf-8")), prices)
 
 
 class FilterModule:
@@ -33,6 +33,7 @@ class FilterModule:
             "fleet_user_data": _fleet.user_data,
             "fleet_values": _fleet.values_of,
             "fleet_costs": _fleet.costs,
+            "fleet_notes": _fleet.notes,
             "fleet_over_budget": _fleet.over_budget,
             "fleet_changes": _fleet.changes,
             "fleet_table": _fleet.table,

@@ -173,9 +173,41 @@ def values_of(record, addresses):
 # --- what it costs, and what would happen
 
 
-def costs(plan, sizes, prices):
-    """Lines of {what, size, monthly}; monthly is None where neither the API nor `fleet_prices` tells a price."""
-    known = {size["slug"]: size["price_monthly"] for size in sizes}
+def undeclared(plan, there):
+    """Hosts and databases that bear the owner tag and are declared no more. A run leaves them, so they go on costing."""
+    return {kind: [one for one in there[kind] if one["name"] not in {other["name"] for other in plan[kind]}] for kind in ("droplets", "databases")}
+
+
+def notes(plan, there):
+    """What differs and no run corrects, and in a line of its own what to type."""
+    words = {"droplets": ("droplet", "id", ""), "databases": ("database", "name", " with all that is in it")}
+    return [
+        f"{kind} {one['name']} is not declared and stays; to remove it{more}:\n"
+        f'ansible localhost -m botops.fleet.do_{kind} -a "{key}={one[key]} state=absent"'
+        for kinds, (kind, key, more) in words.items() for one in undeclared(plan, there)[kinds]
+    ]  # fmt: skip
+
+
+def costs(plan, sizes, prices, there):
+    """Lines of {what, size, monthly, today, declared}: what a thing costs after a run, and before it, where `there` is what bears the owner tag.
+
+    A price is None where neither the API nor `fleet_prices` tells it.
+    """
+    known, left = {size["slug"]: size["price_monthly"] for size in sizes}, undeclared(plan, there)
+    running = {
+        "droplets": [{**one, "backups": "backups" in one["features"]} for one in there["droplets"]],
+        "databases": there["databases"],
+        "load_balancer": plan["load_balancer"] and there["load_balancer"] and plan["load_balancer"],
+        "bucket": plan["bucket"] and there["bucket"] and plan["bucket"],
+    }
+    staying = {
+        "droplets": [one for one in running["droplets"] if one["id"] in {other["id"] for other in left["droplets"]}],
+        "databases": left["databases"], "load_balancer": None, "bucket": None,
+    }  # fmt: skip
+    return beside(_priced(plan, known, prices), _priced(staying, known, prices), _priced(running, known, prices))
+
+
+def _priced(plan, known, prices):
     lines = []
     for droplet in plan["droplets"]:
         price = prices.get(droplet["size"], known.get(droplet["size"]))
@@ -194,8 +226,18 @@ def costs(plan, sizes, prices):
     return lines
 
 
-def total(lines):
-    return round(sum(line["monthly"] or 0 for line in lines), 2)
+def beside(declared, staying, running):
+    """Lines of what is declared and of what stays undeclared, with what the same cost before; last, what is paid no more."""
+    before, after = {line["what"]: line for line in running}, []
+    for line in [*({**line, "declared": True} for line in declared), *({**line, "declared": False} for line in staying)]:
+        old = before.pop(line["what"], {"size": line["size"], "monthly": 0})
+        size = line["size"] if line["size"] == old["size"] else f"{old['size']} -> {line['size']}"
+        after.append({**line, "size": size, "today": old["monthly"]})
+    return after + [{**line, "today": line["monthly"], "monthly": 0, "declared": True} for line in before.values()]
+
+
+def total(lines, when="monthly"):
+    return round(sum(line[when] or 0 for line in lines), 2)
 
 
 def over_budget(lines, budget):
@@ -209,7 +251,9 @@ def over_budget(lines, budget):
             "write what the vendor asks for a month into fleet_prices, or set fleet_monthly_budget: 0."
         )
     if total(lines) > budget:
-        return f"The plan costs {total(lines):g} dollars a month, and fleet_monthly_budget is {budget:g}: declare less, or raise it. Nothing was created."
+        staying = [line["what"] for line in lines if not line["declared"]]
+        less = f"declare less, remove what is not declared ({', '.join(staying)})" if staying else "declare less"
+        return f"The plan costs {total(lines):g} dollars a month, and fleet_monthly_budget is {budget:g}: {less}, or raise it. Nothing was created."
     return ""
 
 
@@ -233,16 +277,25 @@ def _row(entry):
     return f"  {entry['action']:8} {entry.get('title') or entry['name']}{why}"
 
 
+def _dollars(amount):
+    return f"{'?' if amount is None else format(amount, '.2f'):>9}"
+
+
 def table(found, lines, notes=()):
     """What an operator reads before anything happens. `notes` are what no run corrects."""
     rows = [_row(entry) for entry in found] or ["  nothing to change"]
-    rows += [f"  look at  {note}" for note in notes]
-    money = [f"  {'?' if line['monthly'] is None else format(line['monthly'], '.2f'):>9}  {line['what']} ({line['size']})" for line in lines]
+    # What is to be typed has a line of its own: a longer one is folded where results are shown as YAML.
+    rows += [line for note in notes for line in f"  look at  {note}".replace("\n", "\n    ").splitlines()]
+    money = [f"  {_dollars(line['today'])}  {_dollars(line['monthly'])}  {line['what']} ({line['size']}){'' if line['declared'] else ', not declared'}"
+             for line in lines]  # fmt: skip
     unknown = sum(line["monthly"] is None for line in lines)
     more = f", and {unknown} of which no price is known (fleet_prices)" if unknown else ""
     dates = sorted({line["dated"] for line in lines if line.get("dated")})
     dated = f", AWS by the list prices of {', '.join(dates)}" if dates else ""
-    return [*rows, "", f"dollars a month, without traffic and stored objects{dated}:", *money, f"  {total(lines):9.2f}  altogether{more}"]
+    return [
+        *rows, "", f"dollars a month, without traffic and stored objects{dated}:", f"  {'today':>9}  {'then':>9}", *money,
+        f"  {total(lines, 'today'):9.2f}  {total(lines):9.2f}  altogether{more}",
+    ]  # fmt: skip
 
 
 def document(found, lines, notes=()):
@@ -256,9 +309,10 @@ def document(found, lines, notes=()):
     return {
         "version": 1,
         "changes": [change(one) for one in found],
-        "notes": list(notes),
-        "costs": [{key: line.get(key) for key in ("what", "size", "monthly", "dated")} for line in lines],
+        "notes": [note.replace("\n", " ") for note in notes],
+        "costs": [{key: line.get(key) for key in ("what", "size", "monthly", "today", "declared", "dated")} for line in lines],
         "currency": "USD",
         "monthly": total(lines),
+        "monthly_today": total(lines, "today"),
         "without_price": sum(line["monthly"] is None for line in lines),
     }

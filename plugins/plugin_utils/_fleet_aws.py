@@ -9,7 +9,7 @@ import string
 
 from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet_aws_dns as dns
 from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet_aws_watch as watch
-from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import ANYWHERE, hosts, owner_tag
+from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import ANYWHERE, beside, hosts, owner_tag
 
 RULE = "botops"
 CLOSED = {"block_public_acls": True, "ignore_public_acls": True, "block_public_policy": True, "restrict_public_buckets": True}
@@ -296,7 +296,10 @@ def notes(plan, found):
     surplus = watch.surplus(plan, found)
     if surplus:
         said.append("not declared: aws cloudwatch delete-alarms --alarm-names " + " ".join(f'"{name}"' for name in surplus))
-    return said + [f"{one['name'] or one['id']} bears the fleet's tag and is not declared" for one in found["instances"] if one["name"] not in declared]
+    return said + [
+        f"instance {one['name'] or one['id']} is not declared and stays; to remove it:\naws ec2 terminate-instances --instance-ids {one['id']}"
+        for one in found["instances"] if one["name"] not in declared
+    ]  # fmt: skip
 
 
 def new_hosts(plan, found):
@@ -395,8 +398,11 @@ def doomed(plan, found, with_data=False):
 # --- what it costs
 
 
-def costs(plan, table, prices):
-    """Lines of {what, size, monthly, dated} by the dated table; `prices` (fleet_prices) beats it. None where no price is known."""
+def costs(plan, found, table, prices):
+    """Lines of {what, size, monthly, today, declared, dated} by the dated table, after a run and before it; `prices` (fleet_prices) beats it.
+
+    A price is None where none is known.
+    """
     region, hours = table["regions"].get(plan["region"], {}), table["hours"]
 
     def price(name, unit=1.0):
@@ -406,16 +412,31 @@ def costs(plan, table, prices):
         known = {**region, **region.get("types", {})}.get(name)
         return None if known is None else round(known * unit, 2)
 
-    lines = []
-    for host in plan["hosts"]:
-        name, size = host["name"], host["volume_size"]
-        lines += [
-            {"what": f"instance {name}", "size": host["instance_type"], "monthly": price(host["instance_type"], hours)},
-            {"what": f"volume of {name}", "size": f"{size} GiB gp3", "monthly": price("gp3", size)},
-            {"what": f"public address of {name}", "size": "public_ipv4", "monthly": price("public_ipv4", hours)},
-            {"what": f"detailed monitoring of {name}", "size": "detailed_monitoring", "monthly": price("detailed_monitoring")},
-        ]
-    if plan["alarms"]:
-        lines.append({"what": "alarms", "size": f"{len(plan['alarms'])} x alarm", "monthly": price("alarm", len(plan["alarms"]))})
+    def priced(machines, alarms=()):
+        lines = []
+        for host in machines:
+            name, size, kind = host["name"], host["volume_size"], host.get("volume_type", "gp3")
+            lines += [
+                {"what": f"instance {name}", "size": host["instance_type"], "monthly": 0 if host.get("stopped") else price(host["instance_type"], hours)},
+                *([{"what": f"volume of {name}", "size": f"{size} GiB {kind}", "monthly": price(kind, size)}] if size else []),
+                *([{"what": f"public address of {name}", "size": "public_ipv4", "monthly": price("public_ipv4", hours)}] if host.get("public", True) else []),
+                *([{"what": f"detailed monitoring of {name}", "size": "detailed_monitoring", "monthly": price("detailed_monitoring")}]
+                  if host.get("monitoring", True) else []),
+            ]  # fmt: skip
+        if alarms:
+            lines.append({"what": "alarms", "size": f"{len(alarms)} x alarm", "monthly": price("alarm", len(alarms))})
+        return lines
+
+    answering, wanted, surplus = addresses(found), {alarm["name"] for alarm in plan["alarms"]}, watch.surplus(plan, found)
+    running = [
+        {"name": one["name"] or one["id"], "instance_type": one["type"], "stopped": one["state"] == "stopped", "monitoring": one["monitoring"],
+         "public": one["name"] in answering, "volume_size": (one["volume"] or {}).get("size"), "volume_type": (one["volume"] or {}).get("type")}
+        for one in found["instances"]
+    ]  # fmt: skip
+    declared = {host["name"] for host in plan["hosts"]}
+    staying = [machine for machine in running if machine["name"] not in declared]
+    lines = beside(
+        priced(plan["hosts"], [*wanted, *surplus]), priced(staying), priced(running, [*(wanted & {one["name"] for one in found["alarms"]}), *surplus])
+    )
     dated = table["date"] + ("" if table.get("checked") else " (set down by hand and not compared with AWS: refresh them, docs/clouds.md)")
     return [{**line, "dated": dated} for line in lines]

@@ -51,6 +51,12 @@ class Fleet:
         assert self.secret not in said and "PRIVATE KEY" not in said
         return said
 
+    def module(self, name: str, arguments: str) -> None:
+        """One module, as a note of the plan says to type it."""
+        argv = self.argv("ansible", "localhost", "-m", f"botops.fleet.{name}", "-a", arguments)
+        done = subprocess.run(argv, text=True, capture_output=True, env=self.environment(), cwd=self.directory, check=False)
+        assert done.returncode == 0 and "CHANGED" in done.stdout, done.stdout + done.stderr
+
     def plan(self) -> dict:
         """The plan as `-e plan_file=` writes it."""
         path = self.directory / "plan.json"

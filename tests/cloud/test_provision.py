@@ -117,8 +117,23 @@ def test_from_nothing_to_a_fleet_and_nothing_twice(fleet):
 
     again = fleet.run("provision")
     assert fleet.writes() == [] and "changed=0" in again
-    assert "nothing to change" in fleet.run("plan") and fleet.writes() == []
-    assert fleet.plan()["changes"] == []
+    # A host that is declared no more stays, costs what it cost, and the plan says how to be rid of it.
+    whole = dict(fleet.declared["fleet_digitalocean"], hosts=[dict(host) for host in fleet.declared["fleet_digitalocean"]["hosts"]])
+    fleet.declared["fleet_digitalocean"]["hosts"][0]["count"] = 1
+    fleet.declared["fleet_digitalocean"]["hosts"][0]["name"] = "engine-1"
+    planned = fleet.run("plan")
+    assert "nothing to change" in planned and fleet.writes() == []
+    assert re.search(r"6\.00 +6\.00 +droplet engine-2 \(s-1vcpu-1gb\), not declared", planned)
+    assert re.search(r"46\.55 +46\.55 +altogether", planned), planned[-2000:]
+    (argument,) = re.findall(r'ansible localhost -m botops.fleet.do_droplet -a "(id=\d+ state=absent)"', planned)
+    fleet.declared["fleet_digitalocean"] = whole
+    document = fleet.plan()
+    assert document["changes"] == document["notes"] == [] and document["monthly_today"] == document["monthly"] == 46.55
+    fleet.module("do_droplet", argument)
+    assert sorted(droplet["name"] for droplet in fleet.cloud.table("droplets").values()) == ["engine-1", "web"]
+    document = fleet.plan()
+    assert [(change["kind"], change["name"]) for change in document["changes"]] == [("droplet", "engine-2"), ("project", "prod")]
+    assert (document["monthly_today"], document["monthly"]) == (39.35, 46.55)
 
 
 def test_results_reach_the_variables_of_hosts_in_memory(fleet):

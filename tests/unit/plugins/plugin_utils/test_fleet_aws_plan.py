@@ -304,7 +304,10 @@ def test_what_no_run_corrects_is_told(drift, note):
     found["instances"] = found["instances"][:2]
     found["alarms"] = []
     surplus = _fleet_aws.notes(plan(**aws(hosts=[{**AWS["hosts"][1], "bot": "pm"}])), found)
-    assert surplus == [f"engine-{number} bears the fleet's tag and is not declared" for number in (1, 2)]
+    assert surplus == [
+        f"instance engine-{number} is not declared and stays; to remove it:\naws ec2 terminate-instances --instance-ids i-{number}"
+        for number in (1, 2)
+    ]  # fmt: skip
 
 
 def test_a_record_holds_the_addresses_that_hosts_have_in_the_end():
@@ -402,19 +405,36 @@ def test_an_image_is_exactly_one():
 
 
 def test_prices_come_from_the_dated_table():
-    lines = _fleet_aws.costs(plan(), TABLE, {})
+    lines = _fleet_aws.costs(plan(), nothing(), TABLE, {})
     monthly = {line["what"]: line["monthly"] for line in lines}
     assert monthly["instance web"] == round(TABLE["regions"]["us-east-1"]["types"]["t3.micro"] * TABLE["hours"], 2)
     assert monthly["volume of web"] == round(20 * TABLE["regions"]["us-east-1"]["gp3"], 2) and all(line["dated"].startswith(TABLE["date"]) for line in lines)
     assert "not compared with AWS: refresh them" in " ".join(_fleet.table([], lines)), "nobody has asked the vendor for those that are shipped"
-    asked = _fleet_aws.costs(plan(), {**TABLE, "checked": True}, {})
+    asked = _fleet_aws.costs(plan(), nothing(), {**TABLE, "checked": True}, {})
     assert f"AWS by the list prices of {TABLE['date']}:" in " ".join(_fleet.table([], asked))
-    elsewhere = _fleet_aws.costs(plan(**aws(region="sa-east-1")), TABLE, {})
+    elsewhere = _fleet_aws.costs(plan(**aws(region="sa-east-1")), nothing(), TABLE, {})
     assert "no price is known of alarm, detailed_monitoring, gp3, public_ipv4, t3.micro, t3.small" in _fleet.over_budget(elsewhere, 100)
-    told = _fleet_aws.costs(plan(), TABLE, {"t3.small": 10, "gp3": 1})
+    told = _fleet_aws.costs(plan(), nothing(), TABLE, {"t3.small": 10, "gp3": 1})
     monthly = {line["what"]: line["monthly"] for line in told}
     assert monthly["instance engine-1"] == 10 and monthly["volume of web"] == 20
     assert _fleet.over_budget(told, 10).startswith("The plan costs ")
+
+
+def test_what_is_paid_at_aws_today_stands_beside_what_will_be():
+    wanted = plan()
+    found = complete(wanted)
+    lines = _fleet_aws.costs(wanted, found, TABLE, {})
+    assert lines and all(line["today"] == line["monthly"] and line["declared"] for line in lines), "what is complete costs what it cost"
+    stray = instance({"name": "stray", "tags": {}, "instance_type": "t3.micro", "volume_size": 8}, 9)
+    found["instances"].append({**stray, "state": "stopped", "monitoring": False, "public_ip": "", "volume": {**stray["volume"], "type": "gp2"}})
+    found["instances"] = [one for one in found["instances"] if one["name"] != "web"]
+    told = {line["what"]: line for line in _fleet_aws.costs(wanted, found, TABLE, {})}
+    assert told["instance web"]["today"] == 0 and told["instance web"]["monthly"] > 0
+    # Stopped it costs its disk only, of a kind that the table has no price of.
+    assert (told["instance stray"]["monthly"], told["instance stray"]["declared"]) == (0, False)
+    assert (told["volume of stray"]["size"], told["volume of stray"]["monthly"]) == ("8 GiB gp2", None)
+    assert "public address of stray" not in told and "detailed monitoring of stray" not in told
+    assert any("instance stray is not declared" in note and "terminate-instances --instance-ids i-9" in note for note in _fleet_aws.notes(wanted, found))
 
 
 def test_a_removal_takes_what_bears_the_tag_and_nothing_else():

@@ -16,6 +16,7 @@ CLOUD = {
     "hosts": [{"name": "engine", "count": 2, "size": "s-1vcpu-1gb", "roles": ["bot"], "bot": "pm"}, {"name": "web", "size": "s-1vcpu-1gb", "roles": ["web"]}],
     "firewall": {"inbound_rules": [{"ports": "22", "from": ["198.51.100.0/24"]}]},
 }
+NOTHING = {"droplets": [], "databases": [], "load_balancer": False, "bucket": False}
 GOOD = {"fleet_name": "prod", "fleet_admin": {"name": "admin", "keys": [KEY]}, "fleet_digitalocean": CLOUD}
 
 
@@ -129,11 +130,11 @@ def test_a_firewall_rule_names_networks_roles_or_everybody():
 def test_a_price_that_nobody_told_is_not_invented():
     declared = plan(**cloud(databases=[{"name": "trades", "engine": "pg", "size": "db-s-1vcpu-1gb", "num_nodes": 2}]))
     sizes = [{"slug": "s-1vcpu-1gb", "price_monthly": 6.0}]
-    lines = _fleet.costs(declared, sizes, {})
+    lines = _fleet.costs(declared, sizes, {}, NOTHING)
     assert _fleet.total(lines) == 18.0 and lines[-1]["monthly"] is None
     assert _fleet.table([], lines)[-1].endswith("and 1 of which no price is known (fleet_prices)")
     assert "no price is known of db-s-1vcpu-1gb" in _fleet.over_budget(lines, 100)
-    priced = _fleet.costs(declared, sizes, {"db-s-1vcpu-1gb": 15.15})
+    priced = _fleet.costs(declared, sizes, {"db-s-1vcpu-1gb": 15.15}, NOTHING)
     assert _fleet.total(priced) == 48.3 and _fleet.over_budget(priced, 48.3) == ""
     assert "The plan costs 48.3 dollars a month, and fleet_monthly_budget is 48" in _fleet.over_budget(priced, 48)
 
@@ -145,8 +146,47 @@ def test_a_bucket_is_the_fleets_and_its_price_is_the_operators():
         "name": "example-prod", "region": "nyc3", "owner": "fleet:prod", "versioning": True, "noncurrent_days": 90, "expire_days": 0, "abort_days": 7,
     }
     assert plan(**cloud(bucket={"name": "example-prod", "region": "fra1"}))["bucket"]["region"] == "fra1"
-    assert _fleet.costs(found, [], {})[-1] == {"what": "bucket example-prod", "size": "spaces", "monthly": None}
-    assert _fleet.costs(found, [], {"spaces": 7})[-1]["monthly"] == 7
+    assert _fleet.costs(found, [], {}, NOTHING)[-1] == {"what": "bucket example-prod", "size": "spaces", "monthly": None, "today": 0, "declared": True}
+    priced = _fleet.costs(found, [], {"spaces": 7}, {**NOTHING, "bucket": True})[-1]
+    assert (priced["monthly"], priced["today"]) == (7, 7)
+
+
+def test_what_is_paid_today_stands_beside_what_will_be():
+    changes = balancer()
+    changes["fleet_digitalocean"]["hosts"] = [
+        {"name": "engine", "size": "s-2", "roles": ["bot"], "backups": True}, {"name": "web", "size": "s-1", "roles": ["web"]},
+    ]  # fmt: skip
+    declared = plan(**changes)
+    there = {
+        "droplets": [
+            {"id": 7, "name": "engine", "size": "s-1", "features": []},
+            {"id": 8, "name": "old", "size": "s-2", "features": ["backups"]},
+        ],
+        "databases": [{"name": "trades", "size": "db-1", "num_nodes": 2}],
+        "load_balancer": True, "bucket": False,
+    }  # fmt: skip
+    lines = _fleet.costs(declared, [{"slug": "s-1", "price_monthly": 6.0}, {"slug": "s-2", "price_monthly": 12.0}], {"load_balancer": 12, "db-1": 15}, there)
+    told = {line["what"]: (line["today"], line["monthly"], line["declared"]) for line in lines}
+    assert told == {
+        "droplet engine": (6.0, 12.0, True), "backups of engine": (0, 2.4, True), "droplet web": (0, 6.0, True), "load balancer prod": (12, 12, True),
+        "droplet old": (12.0, 12.0, False), "backups of old": (2.4, 2.4, False), "database trades": (30, 30, False),
+    }  # fmt: skip
+    assert (_fleet.total(lines, "today"), _fleet.total(lines)) == (62.4, 76.8)
+    table = _fleet.table([], lines, _fleet.notes(declared, there))
+    assert "       6.00      12.00  droplet engine (s-1 -> s-2)" in table and table[-1] == "      62.40      76.80  altogether"
+    assert "      12.00      12.00  droplet old (s-2), not declared" in table
+    assert '    ansible localhost -m botops.fleet.do_droplet -a "id=8 state=absent"' in table
+    assert '    ansible localhost -m botops.fleet.do_database -a "name=trades state=absent"' in table
+    assert _fleet.over_budget(lines, 50) == (
+        "The plan costs 76.8 dollars a month, and fleet_monthly_budget is 50: declare less, remove what is not declared "
+        "(droplet old, backups of old, database trades), or raise it. Nothing was created."
+    )
+
+
+def test_what_is_paid_no_more_is_a_line_of_its_own():
+    there = {**NOTHING, "droplets": [{"id": 7, "name": "web", "size": "s-1", "features": ["backups"]}]}
+    lines = _fleet.costs(plan(**cloud(hosts=[{"name": "web", "size": "s-1"}])), [{"slug": "s-1", "price_monthly": 6.0}], {}, there)
+    assert lines[-1] == {"what": "backups of web", "size": "weekly", "monthly": 0, "today": 1.2, "declared": True}
 
 
 def test_a_new_host_brings_a_key_that_is_known():
@@ -160,9 +200,12 @@ def test_a_new_host_brings_a_key_that_is_known():
 
 
 def test_the_plan_for_programs_says_what_the_table_says():
-    lines = [{"what": "droplet web", "size": "s-1", "monthly": 6.0}, {"what": "database trades", "size": "1 x db-s-1", "monthly": None}]
+    lines = [
+        {"what": "droplet web", "size": "s-1", "monthly": 6.0, "today": 0, "declared": True},
+        {"what": "database trades", "size": "1 x db-s-1", "monthly": None, "today": None, "declared": True},
+    ]
     found = [{"kind": "firewall", "name": "firewall prod", "action": "change"}]
     document = _fleet.document(found, lines, ["not declared: x"])
     assert document["changes"] == [{"action": "change", "kind": "firewall", "name": "prod", "why": []}] and document["notes"] == ["not declared: x"]
-    assert (document["monthly"], document["without_price"], document["version"]) == (6.0, 1, 1)
+    assert (document["monthly"], document["monthly_today"], document["without_price"], document["version"]) == (6.0, 0, 1, 1)
     assert json.loads(json.dumps(document)) == document
