@@ -200,9 +200,11 @@ def test_a_bucket_that_is_somebody_elses_is_refused_before_anything(fleet):
     [
         ({"region": "nyc9"}, "fleet_digitalocean.region: 'nyc9' is none of the vendor's; it has ams3"),
         ({"hosts": [{"name": "web", "size": "s-1vcpu-1g", "roles": ["web"]}]}, "'s-1vcpu-1g' is none of the vendor's; did you mean s-1vcpu-1gb"),
+        ({"hosts": [{"name": "web", "size": "s-1vcpu-1gb", "roles": ["web"], "image": "debain-13-x64"}]}, "did you mean debian-13-x64"),
+        ({"records": [{"domain": "example.org", "name": "bot", "hosts": ["web"]}]}, "has no domain example.org (it has example.com)"),
         ({"region": "blr1", "hosts": [{"name": "web", "size": "s-1vcpu-512mb-10gb", "roles": ["web"]}]}, "s-1vcpu-512mb-10gb is not sold in blr1"),
     ],
-    ids=["region", "size", "size-not-in-region"],
+    ids=["region", "size", "image", "domain", "size-not-in-region"],
 )
 def test_what_the_vendor_does_not_sell_is_refused_before_anything(fleet, change, sentence):
     fleet.declared["fleet_digitalocean"].update(change)

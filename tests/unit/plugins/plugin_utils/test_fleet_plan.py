@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.botops.fleet.plugins.plugin_utils import _fleet
 from ansible_collections.botops.fleet.plugins.plugin_utils._fleet_aws_watch import alarms
-from ansible_collections.botops.fleet.plugins.plugin_utils._preflight import fleet_sizes
+from ansible_collections.botops.fleet.plugins.plugin_utils._preflight import fleet_digitalocean_found
 from preflight_harness import refusals, typed_values
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6SyCVcaAvR2yA3kvHLrY2Q8bDkMqZ8y0H1hQm2D1mF operator"
@@ -78,12 +78,47 @@ def test_what_cannot_work_is_one_sentence(changes, sentence):
     assert len(said) == 1 and sentence in said[0]
 
 
-def test_the_vendors_sizes_are_compared():
-    sizes = [{"slug": "s-1vcpu-1gb", "regions": ["nyc3"]}]
-    assert fleet_sizes.check({"region": "nyc3", "hosts": [{"size": "s-1vcpu-1gb"}], "sizes": sizes}) == []
-    assert fleet_sizes.check({"region": "nyc1", "hosts": [], "sizes": sizes}) == ["fleet_digitalocean.region: 'nyc1' is none of the vendor's; it has nyc3."]
-    (said,) = fleet_sizes.check({"region": "nyc3", "hosts": [{"size": "s-1vcpu-1g"}], "sizes": sizes})
-    assert "did you mean s-1vcpu-1gb" in said
+def vendor_has(**changes):
+    """What is said of a declaration beside a vendor with one size, two images of its own and three of the account."""
+    images = [
+        {"id": 1, "slug": "debian-13-x64", "name": "13 x64", "public": True, "regions": ["nyc3", "fra1"]},
+        {"id": 2, "slug": "debian-12-x64", "name": "12 x64", "public": True, "regions": ["fra1"]},
+        {"id": 3, "slug": None, "name": "ours", "public": False, "regions": ["nyc3"]},
+        *({"id": number, "slug": None, "name": "twice", "public": False, "regions": ["nyc3"]} for number in (4, 5)),
+    ]
+    host = {"name": "web", "count": 1, "size": "s-1vcpu-1gb", "image": "debian-13-x64", **changes.pop("host", {})}
+    values = {"region": "nyc3", "hosts": [host], "records": [], "new": ["web"], "images": images, "domains": [],
+              "sizes": [{"slug": "s-1vcpu-1gb", "regions": ["nyc3"]}]}  # fmt: skip
+    return fleet_digitalocean_found.check({**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"region": "nyc1", "hosts": []}, "fleet_digitalocean.region: 'nyc1' is none of the vendor's; it has nyc3."),
+        ({"host": {"size": "s-1vcpu-1g"}}, "hosts[0].size: 's-1vcpu-1g' is none of the vendor's; did you mean s-1vcpu-1gb?"),
+        ({"host": {"image": "debain-13-x64"}},
+         "hosts[0].image: 'debain-13-x64' is an image neither of the vendor's nor of this account; did you mean debian-13-x64 or debian-12-x64?"),
+        ({"host": {"image": "13 x64"}}, "hosts[0].image: '13 x64' is an image neither"),
+        ({"host": {"image": "twice"}}, "hosts[0].image: 2 images of this account are called twice (4, 5); write one of the numbers."),
+        ({"host": {"image": "debian-12-x64"}}, "hosts[0].image: debian-12-x64 is not in nyc3; it is in fra1."),
+        ({"host": {"name": "bot", "count": 2, "image": "debian-99-x64"}, "new": ["bot-2"]}, "hosts[0].image: 'debian-99-x64' is an image neither"),
+        ({"records": [{"domain": "example.com"}]},
+         "records[0].domain: this account has no domain example.com (it has none); add it there, or write another."),
+        ({"records": [{"domain": "example.com"}], "domains": [{"name": "example.org"}]}, "no domain example.com (it has example.org)"),
+    ],
+)  # fmt: skip
+def test_what_the_vendor_does_not_have_is_one_sentence(changes, sentence):
+    (said,) = vendor_has(**changes)
+    assert sentence in said
+
+
+def test_what_the_vendor_has_is_accepted():
+    assert vendor_has() == [] and vendor_has(records=[{"domain": "example.com"}], domains=[{"name": "example.com"}]) == []
+    assert all(vendor_has(host={"image": image}) == [] for image in ("ours", "3", "1"))
+    # A host that is there keeps what it was made from, whether or not the vendor still has it.
+    assert vendor_has(host={"image": "debian-8-x64"}, new=[], images=[]) == []
+    assert vendor_has(host={"name": "bot", "image": "debian-8-x64"}, new=["bot-web"]) == []
 
 
 def plan(**changes):
