@@ -58,6 +58,10 @@ class Host:
         """Its own REST server at the store, so that one that is away is away for this host alone."""
         return f"rest@{self.name}"
 
+    @property
+    def rest_port(self):
+        return f"80{self.name.removeprefix('bk')}"
+
     def evidence(self, what):
         return json.loads(self.out(f"cat /var/lib/botops/evidence/{what}.json"))
 

@@ -1,5 +1,7 @@
 """What goes wrong at night. Each fault is real, ends with a sentence, and the next run is whole."""
 
+import concurrent.futures
+import contextlib
 import json
 import time
 
@@ -103,25 +105,71 @@ def test_a_restic_that_was_killed_leaves_no_lock_that_stops_the_next_run(host):
     host.run("rm /var/lib/bot-paper/blob")
 
 
-def test_a_store_that_is_away_for_a_while_is_waited_for(host, store):
-    """Twenty seconds of nobody at the port; the run waits and is whole."""
-    store.run(f"systemctl stop {host.rest_unit}; systemd-run --collect --on-active=20 systemctl start {host.rest_unit}")
-    begun = time.monotonic()
-    recovers_here(host, "rest")
-    print(f"\n{host.name}: with a store that was away for 20 s the run took {time.monotonic() - begun:.1f} s")
+@contextlib.contextmanager
+def refusing(store, port, *answer):
+    """Somebody at the store's port who answers every request with the same refusal."""
+    unit = f"refusal-{port}"
+    store.run('unit=$1 port=$2; shift 2; systemd-run --quiet --collect --unit="$unit" python3 /usr/local/lib/refusal.py "$port" "$@"; '
+              'for i in $(seq 50); do ss -Hltn "sport = :$port" | grep -q . && exit; sleep 0.1; done; exit 1', unit, port, *answer)  # fmt: skip
+    try:
+        yield
+    finally:
+        store.run(f"systemctl stop {unit}")
 
 
-def test_a_store_that_stays_away_fails_the_run_and_the_others_have_it(host, store):
-    host.run("sed -i 's/\"retry_minutes\": 2/\"retry_minutes\": 0/' /etc/botops/backups/config.json")
+@contextlib.contextmanager
+def away(host, store, how):
+    """The store's REST server is gone: nobody is at its port, or a proxy in front of it says 503."""
     store.run(f"systemctl stop {host.rest_unit}")
     try:
-        said = fails(host)
+        with refusing(store, host.rest_port, "503") if how == "503" else contextlib.nullcontext():
+            yield
     finally:
         store.run(f"systemctl start {host.rest_unit}")
+
+
+@pytest.mark.parametrize("how", ["nobody", "503"])
+def test_a_store_that_is_away_for_a_while_is_waited_for(host, store, how):
+    """For twenty seconds; the run waits and is whole."""
+    begun = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        with away(host, store, how):
+            run = pool.submit(recovers_here, host, "rest")
+            time.sleep(20)
+            assert not run.done(), "it did not wait"
+        run.result()
+    print(f"\n{host.name}: with a store that was away for 20 s ({how}) the run took {time.monotonic() - begun:.1f} s")
+
+
+@pytest.mark.parametrize("how", ["nobody", "503"])
+def test_a_store_that_stays_away_fails_the_run_and_the_others_have_it(host, store, how):
+    """For longer than a run asks again, an hour or a day: each run says so and rings, and the first one after it catches up."""
+    host.run("sed -i 's/\"retry_minutes\": 2/\"retry_minutes\": 0/' /etc/botops/backups/config.json")
+    try:
+        with away(host, store, how):
+            runs = [fails(host) for _run in range(2)]
+    finally:
         host.run("sed -i 's/\"retry_minutes\": 0/\"retry_minutes\": 2/' /etc/botops/backups/config.json")
-    assert len(said["problems"]) == 1 and said["problems"][0].startswith("Repository rest: ") and "the next run catches up" in said["problems"][0], said
-    assert {entry["repository"] for entry in said["snapshots"]} == {"local", "sftp", "s3", "vault"}
+    for said in runs:
+        assert len(said["problems"]) == 1 and said["problems"][0].startswith("Repository rest: ") and "the next run catches up" in said["problems"][0], said
+        assert {entry["repository"] for entry in said["snapshots"]} == {"local", "sftp", "s3", "vault"}
     recovers(host)
+    assert {entry["repository"] for entry in host.evidence("backup")["snapshots"]} == {"local", "sftp", "s3", "rest", "vault"}
+
+
+@pytest.mark.parametrize(("ahead", "sentence"), [(3600, "60 minutes behind"), (-3600, "60 minutes ahead"), (0, "the store refuses the key")])
+def test_a_clock_that_is_an_hour_off_is_told_from_a_key(host, store, ahead, sentence):
+    """S3 answers both alike, 403: what differs is the time that stands in the answer."""
+    port = f"51{host.name.removeprefix('bk')}"
+    host.run("cp -p /etc/botops/backups/secrets.json /root/secrets.json; rm -rf /var/lib/botops/backups/cache")
+    host.run(f"sed -i 's,:5000/,:{port}/,' /etc/botops/backups/secrets.json")
+    try:
+        with refusing(store, port, "403", str(ahead)):
+            said = host.refused("botops-backup run paper --wait 60 --repository s3")
+    finally:
+        host.run("mv /root/secrets.json /etc/botops/backups/secrets.json")
+    assert sentence in said and ("`timedatectl`" in said) == bool(ahead), said
+    recovers_here(host, "s3")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The program of the role backups, with real SQLite files; what needs servers and restic is in molecule/backups."""
 
 import datetime
+import email.utils
 import http.server
 import importlib
 import json
@@ -223,6 +224,8 @@ def test_a_bot_that_runs_anywhere_is_not_restored(cluster, tmp_path):
         ("The AWS Access Key Id you provided does not exist in our records.", "the store refuses the key"),
         ("Fatal: create repository at s3:http://s/b failed: client.BucketExists: Access Denied.", "the store refuses the key"),
         ("client.PutObject: The provided token has expired. ExpiredToken", "the store refuses the key"),
+        ("Stat: The difference between the request time and the current time is too large. 403 Forbidden", "this host's clock is not the store's"),
+        ("tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-01-31T02:00:00Z", "look at the clock"),
         ("Load: unexpected HTTP response (503): 503 Service Unavailable", "the store did not answer; the next run catches up"),
         ("write /srv/x: no space left on device", "no space left"),
         ("Host key verification failed.", "the store's host key is not the one"),
@@ -346,6 +349,32 @@ def test_only_the_stores_own_word_says_that_there_is_no_bucket(answer, there):
     assert s3.bucket_exists(place, {}) is True, "nobody answers: restic says what that means"
     [(path, headers)] = server.asked
     assert path == "/bucket?list-type=2&max-keys=1" and "canary" not in str(headers)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "sentence"),
+    [(3600, "(60 minutes ahead)"), (-7200, "(120 minutes behind)"), (60, "the store refuses the key"), (None, "the store refuses the key")],
+)
+def test_a_wrong_clock_is_told_from_a_wrong_key(monkeypatch, ahead, sentence):
+    """By the date in the store's answer, which refuses both alike."""
+
+    class Refusing(Store):
+        def do_GET(self):
+            self.send_response_only(403)
+            if ahead is not None:
+                self.send_header("Date", email.utils.formatdate(time.time() - ahead, usegmt=True))
+            self.end_headers()
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    one, _asked, _now = repository(
+        monkeypatch, [(1, "Fatal: unable to open config file: Stat: Access Denied.")], place=f"s3:http://127.0.0.1:{server.server_port}/bucket/alpha"
+    )
+    with pytest.raises(common.Refused) as refused:
+        raise one.refusal(one("cat", "config"), "opening it")
+    server.server_close()
+    assert sentence in str(refused.value) and ("timedatectl" in str(refused.value)) == (ahead is not None and abs(ahead) > 900)
+    assert s3.clock_ahead(one.place) == 0, "nobody answers"
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,16 @@ PASSING = re.compile(
     r"|Connection closed|temporary failure|already locked|gave no answer",
     re.I,
 )
+CLOCK = "this host's clock is not the store's, which refuses a signature of another time: `timedatectl`"
 MEANINGS = (
     (r"wrong password or no key found|exit 12$", "the password is not one of this repository's: compare backups_repositories[].password in the vault"),
     (r"bucket does not exist|NoSuchBucket", "the bucket does not exist: make it first, with versioning and a policy as in docs/backups.md"),
+    # A certificate is young only by a clock.
+    (r"RequestTimeTooSkewed|difference between the request time", CLOCK),
+    (
+        r"certificate (?:has expired|is not yet valid)",
+        "by this host's clock the store's certificate is not valid: look at the clock with `timedatectl`, then at the certificate",
+    ),
     (
         r"InvalidAccessKeyId|ExpiredToken|SignatureDoesNotMatch|Access ?Denied|Access Key Id you provided|Forbidden|401 Unauthorized|403",
         "the store refuses the key: it is wrong, expired, or not allowed to do this",
@@ -30,6 +37,8 @@ MEANINGS = (
     (r"already locked", "another restic has locked it, and the lock is not stale: wait, or look who that is with `restic list locks`"),
     (r"\b50[0234]\b|connection refused|timed? ?out|no route|unreachable|gave no answer", "the store did not answer; the next run catches up"),
 )
+# From when on S3 refuses: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html
+SKEW_SECONDS = 15 * 60
 # Commands that ask for little. restic itself goes on asking a store that is away for a quarter of an hour.
 QUICK = frozenset({"cat", "unlock", "snapshots", "key", "list"})
 QUICK_SECONDS = 60
@@ -119,6 +128,8 @@ class Repository:
         why = meaning((done.stderr or "") + (f"exit {done.returncode}"))
         if not why and ABSENT.search(done.stderr or "") and self.bucket_is_missing():
             why = meaning("NoSuchBucket")
+        if why.startswith("the store refuses the key") and abs(ahead := self.clock_ahead()) > SKEW_SECONDS:
+            why = f"{CLOCK} ({abs(ahead) / 60:.0f} minutes {'ahead' if ahead > 0 else 'behind'})"
         return Refused(f"Repository {self.name}: {doing} failed: {why or 'restic said'} ({last_words(done)}).")
 
     def must(self, *arguments: str, doing: str, **kwargs) -> str:
@@ -143,6 +154,9 @@ class Repository:
 
     def bucket_is_missing(self) -> bool:
         return self.place.startswith("s3:") and not s3.bucket_exists(self.place, self.extra, f"{ETC}/{self.name}.ca.pem" if self.ca else "")
+
+    def clock_ahead(self) -> float:
+        return s3.clock_ahead(self.place, f"{ETC}/{self.name}.ca.pem" if self.ca else "") if self.place.startswith("s3:") else 0.0
 
     def known_keys(self) -> dict:
         """Numbers of the host's key and of the recovery key, as long as the passwords are those of which they were remembered."""

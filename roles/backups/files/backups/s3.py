@@ -1,8 +1,9 @@
-"""The one question to an S3 store that restic does not ask: is there such a bucket? restic would make it, without versioning and without a policy."""
+"""What restic does not ask an S3 store: whether there is such a bucket (restic would make it, without versioning and without a policy), and what time it is."""
 
 from __future__ import annotations
 
 import datetime
+import email.utils
 import hashlib
 import hmac
 import ssl
@@ -56,12 +57,34 @@ def bucket_exists(repository: str, environment: dict, ca: str = "") -> bool:
     """
     url, bucket = parts(repository)
     told = headers(url, bucket, environment, datetime.datetime.now(datetime.timezone.utc))
-    request = urllib.request.Request(f"{url}/{urllib.parse.quote(bucket)}?{QUERY}", headers=told)
+    status, _headers = _answer(f"{url}/{urllib.parse.quote(bucket)}?{QUERY}", told, ca)
+    return status != 404
+
+
+def clock_ahead(repository: str, ca: str = "") -> float:
+    """Seconds that this host's clock is ahead of the store's, by the date in whatever it answers; 0 where nobody knows.
+
+    A signature that is a quarter of an hour off is refused with 403, and the answer to restic's first request, a HEAD, has no room for the reason.
+
+    :param repository: as restic has it, with the prefix C(s3:).
+    :param ca: path of the store's authority in PEM, or nothing for those of the system.
+    """
+    _status, told = _answer(parts(repository)[0], {}, ca)
+    date = told.get("Date")
+    try:
+        return (datetime.datetime.now(datetime.timezone.utc) - email.utils.parsedate_to_datetime(date)).total_seconds() if date else 0.0
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _answer(url: str, told: dict, ca: str) -> tuple[int, dict]:
+    """(status, headers) of an answer, whatever it is; (0, {}) of none."""
     context = ssl.create_default_context(cafile=ca or None) if url.startswith("https:") else None
     try:
-        urllib.request.urlopen(request, timeout=TIMEOUT, context=context).close()
+        with urllib.request.urlopen(urllib.request.Request(url, headers=told), timeout=TIMEOUT, context=context) as answer:
+            return answer.status, dict(answer.headers)
     except urllib.error.HTTPError as error:
-        return error.code != 404
+        with error:
+            return error.code, dict(error.headers)
     except OSError:
-        return True
-    return True
+        return 0, {}
