@@ -35,12 +35,13 @@ options:
       - ssh_key
       - tag
       - uptime_check
+      - volume
       - vpc
   name:
     description: Only what has this name, slug or address.
     type: str
   tag:
-    description: Only what has this tag; for droplets, databases and alert policies.
+    description: Only what has this tag; for droplets, databases, volumes and alert policies.
     type: str
   region:
     description: Only what is in, or offered in, this region.

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean import shapes
@@ -276,7 +275,7 @@ class Droplet(DigitalOcean):
             self._act(identity, "rename", name=wanted["name"])
             self.did("renamed from %s" % raw["name"])
         if "tags" in changes:
-            self._retag(identity, *list_steps(raw["tags"], wanted["tags"]))
+            self.retag(identity, *list_steps(raw["tags"], wanted["tags"]))
         if "ipv6" in changes:
             self._act(identity, "enable_ipv6")
             self.did("switched IPv6 on")
@@ -287,17 +286,6 @@ class Droplet(DigitalOcean):
         elif "power_state" in changes:
             self._power(identity, wanted["power_state"])
         return self.read(raw)
-
-    def _retag(self, identity, added, removed):
-        resources = {"resources": [{"resource_id": str(identity), "resource_type": "droplet"}]}
-        self.ensure_tags(added)
-        for tag in added:
-            self.client.post("/v2/tags/%s/resources" % tag, resources, "tagging %s with %s" % (self.title, tag))
-            self.did("added the tag %s" % tag)
-        for tag in removed:
-            with contextlib.suppress(Gone):  # the whole tag was removed meanwhile
-                self.client.delete("/v2/tags/%s/resources" % tag, "removing the tag %s from %s" % (tag, self.title), body=resources)
-            self.did("removed the tag %s" % tag)
 
     def _backups(self, identity, before, after):
         if not after["enabled"]:

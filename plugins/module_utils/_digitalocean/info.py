@@ -27,6 +27,7 @@ KINDS = {
     "ssh_key": ("/v2/account/keys", "ssh_keys", shapes.ssh_key, {}),
     "tag": ("/v2/tags", "tags", shapes.tag, {}),
     "uptime_check": ("/v2/uptime/checks", "checks", shapes.uptime_check, {}),
+    "volume": ("/v2/volumes", "volumes", shapes.volume, {"name": "name", "region": "region"}),
     "vpc": ("/v2/vpcs", "vpcs", shapes.vpc, {}),
 }
 
@@ -64,8 +65,8 @@ def look_up(client, params):
         if not params["domain"]:
             raise Failure("kind: domain_record needs domain.")
         path = path % params["domain"]
-    if params["tag"] and kind not in ("alert_policy", "database", "droplet"):
-        raise Failure("tag: a %s has no tags; this is for droplet, database and alert_policy." % kind.replace("_", " "))
+    if params["tag"] and kind not in ("alert_policy", "database", "droplet", "volume"):
+        raise Failure("tag: a %s has no tags; this is for droplet, database, volume and alert_policy." % kind.replace("_", " "))
     query = {}
     for option, parameter in filters.items():
         # The API takes one filter at a time; the others are applied here.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 
@@ -11,7 +12,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.botops.fleet.plugins.module_utils._cloud import DIGITALOCEAN_API, DIGITALOCEAN_ENDPOINT, DIGITALOCEAN_TOKEN
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.client import Client
-from ansible_collections.botops.fleet.plugins.module_utils._resource import LIFE_CYCLE, Adapter, Failure, converge_and_leave, is_not_yet, not_yet, several
+from ansible_collections.botops.fleet.plugins.module_utils._resource import LIFE_CYCLE, Adapter, Failure, Gone, converge_and_leave, is_not_yet, not_yet, several
 
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
 UUID = re.compile(r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")
@@ -183,3 +184,15 @@ class DigitalOcean(Adapter):
             if tag not in known:
                 self.client.post("/v2/tags", {"name": tag}, "creating the tag %s" % tag)
                 known.add(tag)
+
+    def retag(self, identity, added, removed):
+        """Put tags on a droplet or a volume, and take them off."""
+        resources = {"resources": [{"resource_id": str(identity), "resource_type": self.kind}]}
+        self.ensure_tags(added)
+        for tag in added:
+            self.client.post("/v2/tags/%s/resources" % tag, resources, "tagging %s with %s" % (self.title, tag))
+            self.did("added the tag %s" % tag)
+        for tag in removed:
+            with contextlib.suppress(Gone):  # the whole tag was removed meanwhile
+                self.client.delete("/v2/tags/%s/resources" % tag, "removing the tag %s from %s" % (tag, self.title), body=resources)
+            self.did("removed the tag %s" % tag)

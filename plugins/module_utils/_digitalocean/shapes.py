@@ -66,6 +66,18 @@ def snapshot(raw):
     }
 
 
+def droplet_of(volume):
+    """The droplet that a volume is on: the vendor's list never has more than one."""
+    return next(iter(volume.get("droplet_ids") or []), None)
+
+
+def volume(raw):
+    names = ("id", "name", "size_gigabytes", "filesystem_type", "filesystem_label", "description", "created_at")
+    view = {name: raw.get(name) for name in names}
+    view.update(region=slug(raw["region"]), droplet_id=droplet_of(raw), tags=sorted(raw["tags"] or []), urn="do:volume:%s" % raw["id"])
+    return view
+
+
 def firewall(raw):
     names = ("id", "name", "status", "inbound_rules", "outbound_rules", "droplet_ids", "tags", "created_at")
     return {name: raw.get(name) for name in names}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import apps, compute, databases, monitoring, network, projects
+from . import apps, compute, databases, monitoring, network, projects, volumes
 
-AREAS = [compute, projects, network, monitoring, databases, apps]
+AREAS = [compute, projects, network, monitoring, databases, apps, volumes]
 
 
 def prepare(emulator):

@@ -263,6 +263,12 @@ def build_droplet(emulator, body, name):
     if not HOSTNAME.match(name):
         raise Refusal(422, "Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
     tags = check_tags(body.get("tags"))
+    for identity in body.get("volumes") or []:
+        if (
+            emulator.table("volumes").get(identity, {"region": None, "droplet_ids": []})["region"] != region
+            or emulator.table("volumes")[identity]["droplet_ids"]
+        ):
+            raise Refusal(422, "The volume is not in the Droplet's region, or attached already.")
     keys = []
     for wanted in body.get("ssh_keys") or []:
         try:
@@ -344,6 +350,8 @@ def add_droplet(emulator, droplet, private):
     emulator.table("private")[droplet["id"]] = private
     for tag in droplet["tags"]:
         emulator.table("tags").setdefault(tag, {})
+    for identity in droplet["volume_ids"]:
+        emulator.table("volumes")[identity]["droplet_ids"] = [droplet["id"]]
 
 
 @route("POST", "/v2/droplets")
@@ -378,6 +386,8 @@ def remove_droplet(emulator, droplet):
     leave_vpc(emulator, f"do:droplet:{droplet['id']}", droplet)
     private = emulator.table("private").pop(droplet["id"])
     emulator.table("fragments").pop(droplet["id"], None)
+    for identity in droplet["volume_ids"]:
+        emulator.table("volumes")[identity]["droplet_ids"] = []
     for firewall in emulator.table("firewalls").values():
         firewall["droplet_ids"] = [i for i in firewall["droplet_ids"] or [] if i != droplet["id"]]
     for reserved in emulator.table("reserved_ips").values():
@@ -588,14 +598,14 @@ def delete_snapshot(emulator, request, snapshot_id):
 
 
 def tag_view(emulator, name):
-    count = sum(1 for droplet in emulator.table("droplets").values() if name in droplet["tags"])
+    count, volumes = (sum(1 for one in emulator.table(table).values() if name in one["tags"]) for table in ("droplets", "volumes"))
     return {
         "name": name,
         "resources": {
-            "count": count,
+            "count": count + volumes,
             "droplets": {"count": count},
             "images": {"count": 0},
-            "volumes": {"count": 0},
+            "volumes": {"count": volumes},
             "volume_snapshots": {"count": 0},
             "databases": {"count": 0},
         },
@@ -621,14 +631,18 @@ def get_tag(emulator, request, name):
     return 200, {"tag": tag_view(emulator, name)}
 
 
+def without(emulator, thing, name):
+    thing["tags"] = [tag for tag in thing["tags"] if tag != name]
+    touch(emulator, thing)
+
+
 @route("DELETE", "/v2/tags/{name}")
 def delete_tag(emulator, request, name):
     if emulator.table("tags").pop(name, None) is None:
         raise not_found()
-    for droplet in emulator.table("droplets").values():
-        if name in droplet["tags"]:
-            droplet["tags"] = [tag for tag in droplet["tags"] if tag != name]
-            touch(emulator, droplet)
+    for thing in [*emulator.table("droplets").values(), *emulator.table("volumes").values()]:
+        if name in thing["tags"]:
+            without(emulator, thing, name)
     return 204, None
 
 
@@ -639,22 +653,25 @@ def tagged(emulator, request, name):
     for resource in resources:
         if resource["resource_type"] == "droplet":
             yield the_droplet(emulator, resource["resource_id"])
+        elif resource["resource_type"] == "volume":
+            if resource["resource_id"] not in emulator.table("volumes"):
+                raise not_found()
+            yield emulator.table("volumes")[resource["resource_id"]]
 
 
 @route("POST", "/v2/tags/{name}/resources")
 def tag_resources(emulator, request, name):
-    for droplet in tagged(emulator, request, name):
-        if name not in droplet["tags"]:
-            droplet["tags"] = [*droplet["tags"], name]
-            touch(emulator, droplet)
+    for thing in tagged(emulator, request, name):
+        if name not in thing["tags"]:
+            thing["tags"] = [*thing["tags"], name]
+            touch(emulator, thing)
     return 204, None
 
 
 @route("DELETE", "/v2/tags/{name}/resources")
 def untag_resources(emulator, request, name):
-    for droplet in tagged(emulator, request, name):
-        droplet["tags"] = [tag for tag in droplet["tags"] if tag != name]
-        touch(emulator, droplet)
+    for thing in tagged(emulator, request, name):
+        without(emulator, thing, name)
     return 204, None
 
 

@@ -91,7 +91,7 @@ def test_a_whole_plan_runs_in_check_mode(do, cloud):
     assert cloud.writes() == []
 
 
-@pytest.mark.parametrize("kind", ["vpc", "droplet", "reserved_ip", "project", "alert_policy", "uptime_check", "ssh_key", "load_balancer", "firewall"])
+@pytest.mark.parametrize("kind", ["vpc", "droplet", "reserved_ip", "project", "alert_policy", "uptime_check", "ssh_key", "load_balancer", "firewall", "volume"])
 def test_a_planned_creation_returns_the_fields_of_a_real_one(do, cloud, kind):
     arguments = {
         "vpc": {"name": "bots", "region": "nyc3"}, "droplet": DROPLET, "reserved_ip": {"region": "nyc3"}, "project": {"name": "bots"},
@@ -99,6 +99,7 @@ def test_a_planned_creation_returns_the_fields_of_a_real_one(do, cloud, kind):
         "uptime_check": {"name": "up", "target": "https://bot.example.com"}, "ssh_key": {"name": "operator", "public_key": KEY},
         "load_balancer": {"name": "front", "region": "nyc3", "forwarding_rules": [TCP]},
         "firewall": {"name": "wall", "inbound_rules": [{"protocol": "icmp", "sources": {"addresses": ["10.0.0.1"]}}]},
+        "volume": {"name": "data", "region": "nyc3", "size_gigabytes": 1},
     }[kind]
     planned, made = do(kind, check=True, **arguments)[kind], do(kind, **arguments)[kind]
     assert planned.keys() == made.keys()

@@ -66,6 +66,7 @@ BY_KIND = {
     "droplet": (DROPLET, "^/v2/droplets$", "^/v2/droplets\\?"),
     "reserved_ip": ({"region": "nyc3"}, "^/v2/reserved_ips$", "^/v2/reserved_ips\\?"),
     "uptime_check": ({"name": "up", "target": "https://bot.example.com"}, "^/v2/uptime/checks$", "^/v2/uptime/checks\\?"),
+    "volume": ({"name": "data", "region": "nyc3", "size_gigabytes": 1}, "^/v2/volumes$", "^/v2/volumes\\?"),
 }
 LOST = [{"status": 503}, {"status": 429, "headers": {"retry-after": "3000"}}, {"drop": True}]
 
@@ -402,6 +403,8 @@ def test_answer_without_the_resource_is_a_sentence(do, cloud, body):
 def test_lists_that_are_null_are_empty(do, cloud):
     cloud.fault(path="^/v2/vpcs", body={"vpcs": None, "links": {}, "meta": None})
     assert do("vpc", check=True, name="bots", region="nyc3")["changed"]
+    cloud.fault(path="^/v2/volumes", body={"volumes": None, "links": {}, "meta": {"total": 0}})
+    assert do("volume", check=True, name="data", region="nyc3", size_gigabytes=1)["changed"]
     droplet = do("droplet", **DROPLET)["droplet"]
     bare = {**cloud.table("droplets")[droplet["id"]], "tags": None, "features": None, "image": None}
     cloud.fault(path="^/v2/droplets/", body={"droplet": bare})

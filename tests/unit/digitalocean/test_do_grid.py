@@ -8,7 +8,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJvdG9wcy1mbGVldC10ZXN0LWtleS0wMDAwM
 # Requests of a run that finds nothing to do: the account's budget is 250 a minute for a whole fleet.
 READS = {
     "alert_policy": 2, "app": 4, "certificate": 1, "database": 8, "domain_record": 1, "droplet": 3, "firewall": 2, "load_balancer": 3,
-    "project": 2, "reserved_ip": 2, "snapshot": 2, "ssh_key": 1, "uptime_check": 2, "vpc": 1,
+    "project": 2, "reserved_ip": 2, "snapshot": 2, "ssh_key": 1, "uptime_check": 2, "volume": 2, "vpc": 1,
 }  # fmt: skip
 
 
@@ -162,6 +162,17 @@ def test_reserved_ip(do, cloud, account):
     repaired = do("reserved_ip", ip=reserved["ip"], droplet="bot-1")
     assert repaired["changed"] and repaired["reserved_ip"] == reserved
     assert repaired.writes == [f"POST /v2/reserved_ips/{reserved['ip']}/actions"]
+
+
+def test_volume(do, cloud, account):
+    account("bot-1")
+
+    def unplug(volume):
+        cloud.table("volumes")[volume["id"]]["droplet_ids"] = []
+
+    identity = {"name": "data", "region": "nyc3"}
+    arguments = {**identity, "size_gigabytes": 10, "filesystem_type": "ext4", "tags": ["env:prod"], "droplet": "bot-1"}
+    life(do, "volume", arguments, {**identity, "with_data": True}, unplug, ["POST"])
 
 
 def test_domain_record(do, cloud):
@@ -377,6 +388,7 @@ def test_info_sees_what_the_modules_return(do, cloud, account, pem):
     made["alert_policy"] = do("alert_policy", name="cpu", metric="cpu", value=90, emails=["oncall@example.com"])["alert_policy"]
     made["uptime_check"] = do("uptime_check", name="up", target="https://bot.example.com")["uptime_check"]
     made["project"] = do("project", name="bots")["project"]
+    made["volume"] = do("volume", name="data", region="nyc3", size_gigabytes=1)["volume"]
     made["database"] = do("database", **DATABASE)["database"]
     made["snapshot"] = do("snapshot", name="s", droplet="bot-1")["snapshot"]
     made["app"] = do("app", spec=SPEC)["app"]
