@@ -66,8 +66,9 @@ def ask(cloud):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v2/cdn/endpoints"), ("POST", "/v2/volumes/actions"), ("GET", "/v2/actions"), ("POST", "/v2/firewalls/x/rules"), ("DELETE", "/v2/firewalls/x/tags"),
-        ("GET", "/v2/kubernetes/clusters"), ("GET", "/v2/droplets/1/neighbors"), ("PATCH", "/v2/droplets/1"), ("GET", "/v2/1-clicks"),
+        ("GET", "/v2/cdn/endpoints"), ("POST", "/v2/volumes/actions"), ("GET", "/v2/actions"), ("POST", "/v2/firewalls/x/rules"),
+        ("DELETE", "/v2/firewalls/x/tags"), ("GET", "/v2/kubernetes/clusters"), ("GET", "/v2/droplets/1/neighbors"), ("PATCH", "/v2/droplets/1"),
+        ("GET", "/v2/1-clicks"),
     ],
 )
 def test_what_it_lacks_is_501_and_not_gone(ask, method, path):
