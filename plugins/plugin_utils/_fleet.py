@@ -193,17 +193,14 @@ def costs(plan, sizes, prices, there):
 
     A price is None where neither the API nor `fleet_prices` tells it.
     """
-    known, left = {size["slug"]: size["price_monthly"] for size in sizes}, undeclared(plan, there)
+    known = {size["slug"]: size["price_monthly"] for size in sizes}
     running = {
         "droplets": [{**one, "backups": "backups" in one["features"]} for one in there["droplets"]],
         "databases": there["databases"],
-        "load_balancer": plan["load_balancer"] and there["load_balancer"] and plan["load_balancer"],
-        "bucket": plan["bucket"] and there["bucket"] and plan["bucket"],
+        "load_balancer": plan["load_balancer"] if there["load_balancer"] else None,
+        "bucket": plan["bucket"] if there["bucket"] else None,
     }
-    staying = {
-        "droplets": [one for one in running["droplets"] if one["id"] in {other["id"] for other in left["droplets"]}],
-        "databases": left["databases"], "load_balancer": None, "bucket": None,
-    }  # fmt: skip
+    staying = {**undeclared(plan, running), "load_balancer": None, "bucket": None}
     return beside(_priced(plan, known, prices), _priced(staying, known, prices), _priced(running, known, prices))
 
 

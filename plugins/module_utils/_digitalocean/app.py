@@ -10,7 +10,7 @@ from ansible.module_utils.urls import open_url
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean import shapes
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import DigitalOcean
-from ansible_collections.botops.fleet.plugins.module_utils._resource import HIDDEN, Failure, Gone, canonical, covers, sort_key, wait_for
+from ansible_collections.botops.fleet.plugins.module_utils._resource import HIDDEN, Failure, canonical, covers, sort_key, wait_for
 
 # Lists whose members have a name: their order means nothing, and a member that is not declared shall go.
 NAMED = {
@@ -120,6 +120,7 @@ def tail(text, lines=LOG_LINES):
 
 class App(DigitalOcean):
     kind = "app"
+    goes_slowly = True
     path, many, one = "/v2/apps", "apps", "app"
     immutable = {"region": "an app cannot move: create one under another name there"}
 
@@ -265,13 +266,6 @@ class App(DigitalOcean):
             except Exception as error:  # whatever it is: what matters is that the deployment failed
                 self.log("no %s log: %s" % (kind, error))
         return ""
-
-    def vanished(self, raw):
-        try:
-            self.read(raw)
-        except Gone:
-            return True, "gone"
-        return None, "still there"
 
     def shape(self, raw):
         return shapes.app(raw)

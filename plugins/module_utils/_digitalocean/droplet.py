@@ -81,16 +81,7 @@ class Droplet(DigitalOcean):
         named = self.client.listing(self.path, self.many, name=self.params["name"])
         # The API's filter ignores case; two names that differ in case are two droplets.
         named = [raw for raw in named if raw["name"] == self.params["name"]]
-        owner = self.params["owner_tag"]
-        if not owner:
-            return named
-        owned = [raw for raw in named if owner in (raw["tags"] or [])]
-        if named and not owned and self.params["state"] == "present":
-            raise Failure(
-                "%s exists (%s) but does not carry the tag %s, so it is not this fleet's. Tag it to adopt it, or choose another name."
-                % (self.title, "; ".join(self.describe(raw) for raw in named), owner)
-            )
-        return owned
+        return self.owned(named)
 
     def _find_by_id(self):
         params = self.params
@@ -156,9 +147,6 @@ class Droplet(DigitalOcean):
 
     def wanted(self, raw):
         params = self.params
-        tags = params["tags"]
-        if params["owner_tag"]:
-            tags = list(tags if tags is not None else (raw["tags"] or [] if raw else [])) + [params["owner_tag"]]
         vpc = self.vpc("vpc", params["vpc"]) if params["vpc"] else None
         placeholder = not_yet(params["vpc"]) if params["vpc"] else None
         policy = backup_policy(params["backups"], params["backup_policy"])
@@ -170,7 +158,7 @@ class Droplet(DigitalOcean):
             "size": params["size"],
             "image": params["image"],
             "vpc_uuid": vpc["id"] if vpc else placeholder,
-            "tags": target_list(raw["tags"] if raw else [], tags, params["purge_tags"]),
+            "tags": target_list(raw["tags"] if raw else [], self.tags_with_owner(raw), params["purge_tags"]),
             "monitoring": params["monitoring"],
             # Switching on works later, off does not; at creation false is the default anyway.
             "ipv6": params["ipv6"] or (False if raw and params["ipv6"] is False else None),
@@ -336,14 +324,7 @@ class Droplet(DigitalOcean):
         """Start one action and wait for its end: the next one would be refused while it runs."""
         what = "%s of %s" % (kind.replace("_", " "), self.title)
         action = self.client.post("%s/%d/actions" % (self.path, identity), dict(details, type=kind), what)["action"]
-
-        def probe():
-            now = self.client.get("/v2/actions/%d" % action["id"], "following the %s" % what)["action"]
-            if now["status"] == "errored":
-                raise Failure("The %s failed on the vendor's side (action %d). Look at the droplet's history." % (what, action["id"]))
-            return (now if now["status"] == "completed" else None), now["status"]
-
-        return wait_for(probe, what, self.params["wait_timeout"], self.log)
+        return self.follow(action, "/v2/actions", what, "Look at the droplet's history.")
 
     # --- waiting
 

@@ -13,7 +13,6 @@ from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module 
 )
 from ansible_collections.botops.fleet.plugins.module_utils._resource import (
     Failure,
-    Gone,
     merged,
     not_yet,
     target_list,
@@ -68,6 +67,7 @@ def normal_forwarding(rules):
 
 class LoadBalancer(DigitalOcean):
     kind = "load_balancer"
+    goes_slowly = True
     path, many, one = "/v2/load_balancers", "load_balancers", "load_balancer"
     immutable = {
         "region": "a load balancer cannot move: create one under another name there",
@@ -166,13 +166,6 @@ class LoadBalancer(DigitalOcean):
         if now["status"] == "errored":
             raise Failure("%s could not be built; the vendor reports an error." % self.title)
         return (now if now["status"] == "active" and now.get("ip") else None), now["status"]
-
-    def vanished(self, raw):
-        try:
-            self.read(raw)
-        except Gone:
-            return True, "gone"
-        return None, "still there"
 
     def shape(self, raw):
         return shapes.load_balancer(raw)

@@ -12,7 +12,17 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.botops.fleet.plugins.module_utils._cloud import DIGITALOCEAN_API, DIGITALOCEAN_ENDPOINT, DIGITALOCEAN_TOKEN
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.client import Client
-from ansible_collections.botops.fleet.plugins.module_utils._resource import LIFE_CYCLE, Adapter, Failure, Gone, converge_and_leave, is_not_yet, not_yet, several
+from ansible_collections.botops.fleet.plugins.module_utils._resource import (
+    LIFE_CYCLE,
+    Adapter,
+    Failure,
+    Gone,
+    converge_and_leave,
+    is_not_yet,
+    not_yet,
+    several,
+    wait_for,
+)
 
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
 UUID = re.compile(r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")
@@ -104,6 +114,8 @@ class DigitalOcean(Adapter):
     path = None  # "/v2/vpcs"
     many = None  # "vpcs", the listing's key
     one = None  # "vpc", the key of a single one
+    goes_slowly = False  # whether one that was deleted can still be seen for a while
+    _target = None
 
     @staticmethod
     def secret_values(params):
@@ -141,6 +153,48 @@ class DigitalOcean(Adapter):
             **{k: v for k, v in wanted.items() if v is not None},
         }
 
+    def vanished(self, raw):
+        if not self.goes_slowly:
+            return super().vanished(raw)
+        try:
+            self.read(raw)
+        except Gone:
+            return True, "gone"
+        return None, "still there"
+
+    def follow(self, action, path, what, advice):
+        """Wait for the end of an action, which is asked for under `path`; `advice` is for one that failed."""
+
+        def probe():
+            now = self.client.get("%s/%d" % (path, action["id"]), "following the %s" % what)["action"]
+            if now["status"] == "errored":
+                raise Failure("The %s failed on the vendor's side (action %d). %s" % (what, action["id"], advice))
+            return (now if now["status"] == "completed" else None), now["status"]
+
+        return wait_for(probe, what, self.params["wait_timeout"], self.log)
+
+    # --- whose it is, by the tag of the option owner_tag
+
+    def owned(self, named):
+        """Those of the name that bear the tag; all of them without one."""
+        owner = self.params["owner_tag"]
+        if not owner:
+            return named
+        owned = [raw for raw in named if owner in (raw["tags"] or [])]
+        if named and not owned and self.params["state"] == "present":
+            raise Failure(
+                "%s exists (%s) but does not carry the tag %s, so it is not this fleet's. Tag it to adopt it, or choose another name."
+                % (self.title, "; ".join(self.describe(raw) for raw in named), owner)
+            )
+        return owned
+
+    def tags_with_owner(self, raw):
+        """The declared tags and the owner's; None where neither is."""
+        tags = self.params["tags"]
+        if self.params["owner_tag"]:
+            tags = list(tags if tags is not None else (raw["tags"] or [] if raw else [])) + [self.params["owner_tag"]]
+        return tags
+
     def read(self, raw):
         return self.client.get("%s/%s" % (self.path, raw["id"]), "reading %s" % self.title)[self.one]
 
@@ -166,6 +220,12 @@ class DigitalOcean(Adapter):
         if str(value).isdigit() or is_not_yet(value):
             return self.reference(option, value, "/v2/droplets", "droplets", str.isdigit)
         return self.reference(option, value, "/v2/droplets", "droplets", str.isdigit, name=value)
+
+    def target(self):
+        """The droplet of the option `droplet`, or None."""
+        if self._target is None and self.params["droplet"]:
+            self._target = self.droplet("droplet", self.params["droplet"])
+        return self._target
 
     def droplet_ids(self, option, values):
         """Ids for names or ids of droplets; None stays None."""

@@ -13,7 +13,6 @@ from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module 
 )
 from ansible_collections.botops.fleet.plugins.module_utils._resource import (
     Failure,
-    Gone,
     not_yet,
     wait_for,
 )
@@ -23,13 +22,10 @@ class ReservedIp(DigitalOcean):
     """Has no name: it is known by its address, by the droplet it is on, or as the one that is free in a region."""
 
     kind = "reserved_ip"
+    goes_slowly = True
     path, many, one = "/v2/reserved_ips", "reserved_ips", "reserved_ip"
     immutable = {"region": "an address stays in its region: reserve another one there"}
     identities = ("ip",)
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._target = None
 
     @property
     def visible_at_once(self):
@@ -53,11 +49,6 @@ class ReservedIp(DigitalOcean):
             raise Failure("Releasing an address needs ip or droplet; a region alone says too little.")
         if self.params["droplet"] and self.params["unassigned"]:
             raise Failure("droplet and unassigned: true contradict each other.")
-
-    def target(self):
-        if self._target is None and self.params["droplet"]:
-            self._target = self.droplet("droplet", self.params["droplet"])
-        return self._target
 
     def find(self):
         params = self.params
@@ -176,13 +167,6 @@ class ReservedIp(DigitalOcean):
 
     def delete(self, raw):
         self.client.delete("%s/%s" % (self.path, raw["ip"]), "releasing %s" % self.title)
-
-    def vanished(self, raw):
-        try:
-            self.read(raw)
-        except Gone:
-            return True, "gone"
-        return None, "still there"
 
     def shape(self, raw):
         return shapes.reserved_ip(raw)

@@ -8,7 +8,7 @@ import re
 
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean import shapes
 from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.module import DigitalOcean, check_tags, one_of
-from ansible_collections.botops.fleet.plugins.module_utils._resource import Failure, Gone, list_steps, not_yet, target_list, unordered, wait_for
+from ansible_collections.botops.fleet.plugins.module_utils._resource import Failure, list_steps, not_yet, target_list, unordered, wait_for
 
 NAME = re.compile(r"^[a-z][a-z0-9\-]{0,63}$")
 LARGEST = 16384  # GiB, the vendor's limit for one volume
@@ -19,6 +19,7 @@ class Volume(DigitalOcean):
     """Known by name and region: in another region the name may mean another volume."""
 
     kind = "volume"
+    goes_slowly = True
     path, many, one = "/v2/volumes", "volumes", "volume"
     created_in_steps = True  # it is attached after it was created
     immutable = {
@@ -26,10 +27,6 @@ class Volume(DigitalOcean):
         "filesystem_label": "a label is written at creation only: leave it out, or change it on the host",
         "description": "a description is written at creation only: leave it out",
     }
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._target = None
 
     @property
     def title(self):
@@ -55,11 +52,6 @@ class Volume(DigitalOcean):
                 % (label, params["filesystem_type"], LABEL_LENGTH[params["filesystem_type"]])
             )
 
-    def target(self):
-        if self._target is None and self.params["droplet"]:
-            self._target = self.droplet("droplet", self.params["droplet"])
-        return self._target
-
     def find(self):
         params = self.params
         named = [raw for raw in self.client.listing(self.path, self.many, name=params["name"]) if raw.get("name") == params["name"]]
@@ -67,16 +59,7 @@ class Volume(DigitalOcean):
         if not all(raw.get("id") and raw.get("region") for raw in named):
             raise Failure("listing volumes: the answer has one called %s without an id or a region; is api_endpoint right?" % params["name"])
         named = [raw for raw in named if shapes.slug(raw["region"]) == params["region"]]
-        owner = params["owner_tag"]
-        if not owner:
-            return named
-        owned = [raw for raw in named if owner in (raw["tags"] or [])]
-        if named and not owned and params["state"] == "present":
-            raise Failure(
-                "%s exists (%s) but does not carry the tag %s, so it is not this fleet's. Tag it to adopt it, or choose another name."
-                % (self.title, "; ".join(self.describe(raw) for raw in named), owner)
-            )
-        return owned
+        return self.owned(named)
 
     # --- comparing
 
@@ -92,9 +75,6 @@ class Volume(DigitalOcean):
 
     def wanted(self, raw):
         params = self.params
-        tags = params["tags"]
-        if params["owner_tag"]:
-            tags = list(tags if tags is not None else (raw["tags"] or [] if raw else [])) + [params["owner_tag"]]
         target = self.target()
         droplet_id = None if params["droplet"] is None else 0
         if params["droplet"]:
@@ -106,7 +86,7 @@ class Volume(DigitalOcean):
             "filesystem_type": params["filesystem_type"],
             "filesystem_label": params["filesystem_label"],
             "description": params["description"],
-            "tags": target_list(raw["tags"] if raw else [], tags, True),
+            "tags": target_list(raw["tags"] if raw else [], self.tags_with_owner(raw), True),
             "droplet_id": droplet_id,
         }
 
@@ -177,14 +157,7 @@ class Volume(DigitalOcean):
         what = "%s of %s" % (kind, self.title)
         actions = "%s/%s/actions" % (self.path, identity)
         action = self.client.post(actions, dict(details, type=kind, region=self.params["region"]), what)["action"]
-
-        def probe():
-            now = self.client.get("%s/%d" % (actions, action["id"]), "following the %s" % what)["action"]
-            if now["status"] == "errored":
-                raise Failure("The %s failed on the vendor's side (action %d). Run the task again, or look at the volume there." % (what, action["id"]))
-            return (now if now["status"] == "completed" else None), now["status"]
-
-        return wait_for(probe, what, self.params["wait_timeout"], self.log)
+        return self.follow(action, actions, what, "Run the task again, or look at the volume there.")
 
     # --- removing
 
@@ -199,13 +172,6 @@ class Volume(DigitalOcean):
         if droplet_id:
             self._detach(raw["id"], droplet_id)
         super().delete(raw)
-
-    def vanished(self, raw):
-        try:
-            self.read(raw)
-        except Gone:
-            return True, "gone"
-        return None, "still there"
 
     def shape(self, raw):
         return shapes.volume(raw)
