@@ -75,6 +75,18 @@ class Pair:
     def power(self) -> list[str]:
         return (PROJECT / ".cache" / GROUP / "bmc.log").read_text().splitlines()
 
+    def evidence(self) -> str:
+        """What says most comes last: of a long log only the end is shown."""
+        journals, views = [], []
+        for name in self.hosts:
+            state = docker("inspect", "-f", "{{.State.Status}}", self.container(name)).strip()
+            views.append(f"{name}, {state}")
+            if state == "running":
+                journals.append(self.run(name, "journalctl --no-pager -n 60 -o short-precise 2>&1; true"))
+            if state == "running" and name in MEMBERS:
+                views.append(self.run(name, "crm_mon --one-shot --output-as=text --include=none,nodes,resources,failures,fencing 2>&1; true"))
+        return "\n".join([*journals, *views, *self.power()[-12:]])
+
     def play(self, playbook: str, *options: str, check: bool = True) -> subprocess.CompletedProcess:
         ephemeral = os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]
         environment = {
@@ -120,3 +132,11 @@ def answers() -> bool:
 @pytest.fixture(scope="session")
 def pair() -> Pair:
     return Pair()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Of a test that failed, what the power controllers did and how each member sees the cluster: its hosts are gone by the time somebody reads."""
+    report = (yield).get_result()
+    if report.failed and call.when == "call" and "pair" in item.funcargs:
+        report.sections.append(("the pair as the test left it", item.funcargs["pair"].evidence()))
