@@ -32,6 +32,11 @@ def hosts(declared):
     return found
 
 
+def volumes(declared):
+    """Every block volume by itself: (its name at the vendor, its host's, its declaration). Another vendor's hosts have none."""
+    return [(f"{name}-{volume['name']}", name, volume) for name, host in hosts(declared) for volume in host.get("volumes") or []]
+
+
 def tags_of(host, values):
     bot = [f"bot:{host['bot']}"] if host.get("bot") else []
     return sorted({f"env:{values['environment']}", *bot, *(f"role:{role}" for role in host["roles"]), *host["tags"]})
@@ -105,6 +110,11 @@ def digitalocean(values):
         "ssh_keys": [key for key in declared["ssh_keys"] if key.get("public_key")],
         "vpc": {"name": name, "region": region, **({"ip_range": declared["ip_range"]} if declared.get("ip_range") else {})},
         "droplets": droplets,
+        "volumes": [
+            {"name": volume, "host": host, "owner_tag": owner, "region": region, "size_gigabytes": about["size_gigabytes"],
+             "filesystem_type": about["filesystem_type"]}
+            for volume, host, about in volumes(declared)
+        ],
         "firewall": _firewall(declared, name, owner),
         "databases": databases,
         "reserved_addresses": [host for host, about in hosts(declared) if about["reserved_address"]],
@@ -174,17 +184,27 @@ def values_of(record, addresses):
 
 
 def undeclared(plan, there):
-    """Hosts and databases that bear the owner tag and are declared no more. A run leaves them, so they go on costing."""
-    return {kind: [one for one in there[kind] if one["name"] not in {other["name"] for other in plan[kind]}] for kind in ("droplets", "databases")}
+    """Hosts, volumes and databases that bear the owner tag and are declared no more. A run leaves them, so they go on costing."""
+    # A volume's name means another one in another region.
+    keys = {"droplets": ("name",), "volumes": ("name", "region"), "databases": ("name",)}
+
+    def known(kind, one):
+        return tuple(one[key] for key in keys[kind])
+
+    return {kind: [one for one in there[kind] if known(kind, one) not in {known(kind, other) for other in plan[kind]}] for kind in keys}
 
 
 def notes(plan, there):
     """What differs and no run corrects, and in a line of its own what to type."""
-    words = {"droplets": ("droplet", "id", ""), "databases": ("database", "name", " with all that is in it")}
+    words = {
+        "droplets": ("droplet", ("id",), "", ""),
+        "volumes": ("volume", ("name", "region"), " with all that is on it", "with_data=true "),
+        "databases": ("database", ("name",), " with all that is in it", ""),
+    }
     return [
         f"{kind} {one['name']} is not declared and stays; to remove it{more}:\n"
-        f'ansible localhost -m botops.fleet.do_{kind} -a "{key}={one[key]} state=absent"'
-        for kinds, (kind, key, more) in words.items() for one in undeclared(plan, there)[kinds]
+        f'ansible localhost -m botops.fleet.do_{kind} -a "{" ".join(f"{key}={one[key]}" for key in keys)} {consent}state=absent"'
+        for kinds, (kind, keys, more, consent) in words.items() for one in undeclared(plan, there)[kinds]
     ]  # fmt: skip
 
 
@@ -196,6 +216,7 @@ def costs(plan, sizes, prices, there):
     known = {size["slug"]: size["price_monthly"] for size in sizes}
     running = {
         "droplets": [{**one, "backups": "backups" in one["features"]} for one in there["droplets"]],
+        "volumes": there["volumes"],
         "databases": there["databases"],
         "load_balancer": plan["load_balancer"] if there["load_balancer"] else None,
         "bucket": plan["bucket"] if there["bucket"] else None,
@@ -211,6 +232,11 @@ def _priced(plan, known, prices):
         lines.append({"what": f"droplet {droplet['name']}", "size": droplet["size"], "monthly": price})
         if droplet["backups"]:
             lines.append({"what": f"backups of {droplet['name']}", "size": "weekly", "monthly": None if price is None else round(price * BACKUPS, 2)})
+    for volume in plan["volumes"]:
+        price, size = prices.get("volume"), volume["size_gigabytes"]
+        # The API tells no price of a GiB; what to write into fleet_prices is not the size that the line shows.
+        lines.append({"what": f"volume {volume['name']}", "size": f"{size} GiB", "price": "volume",
+                      "monthly": None if price is None else round(price * size, 2)})  # fmt: skip
     for database in plan["databases"]:
         price = prices.get(database["size"])
         nodes = database.get("num_nodes", 1)
@@ -241,7 +267,7 @@ def over_budget(lines, budget):
     """The sentence that refuses a plan; nothing when it is within the budget or there is none."""
     if not budget:
         return ""
-    unknown = [line["size"].rpartition(" ")[2] for line in lines if line["monthly"] is None]
+    unknown = [line.get("price") or line["size"].rpartition(" ")[2] for line in lines if line["monthly"] is None]
     if unknown:
         return (
             f"fleet_monthly_budget is {budget:g}, but no price is known of {', '.join(sorted(set(unknown)))}: "

@@ -26,13 +26,14 @@ SPACES_SECRET = "canary-spaces-secret-1618"
 DECLARED = {
     "fleet_name": "prod",
     "fleet_admin": {"name": "admin", "keys": [KEY]},
-    "fleet_prices": {"db-s-1vcpu-1gb": 15.15, "load_balancer": 12, "spaces": 5},
+    "fleet_prices": {"db-s-1vcpu-1gb": 15.15, "load_balancer": 12, "spaces": 5, "volume": 0.1},
     "fleet_digitalocean": {
         "region": "nyc3",
         "ip_range": "10.108.0.0/20",
         "ssh_keys": [{"name": "operator", "public_key": KEY}],
         "hosts": [
-            {"name": "engine", "count": 2, "size": "s-1vcpu-1gb", "roles": ["bot"], "bot": "polymarket", "backups": True},
+            {"name": "engine", "count": 2, "size": "s-1vcpu-1gb", "roles": ["bot"], "bot": "polymarket", "backups": True,
+             "volumes": [{"name": "data", "size_gigabytes": 10}]},
             {"name": "web", "size": "s-1vcpu-2gb", "roles": ["web"], "reserved_address": True},
         ],
         "firewall": {
@@ -67,6 +68,12 @@ class Fleet(declared.Fleet):
     def writes(self):
         return [f"{entry['method']} {entry['path']}" for entry in self.cloud.writes()] + self.spaces.writes()
 
+    def volumes(self):
+        """{name: (the host that it is on, GiB)}"""
+        hosts = {identity: droplet["name"] for identity, droplet in self.cloud.table("droplets").items()}
+        found = {one["name"]: (one, one["droplet_ids"]) for one in self.cloud.table("volumes").values()}
+        return {name: (hosts[on[0]] if on else None, one["size_gigabytes"]) for name, (one, on) in found.items()}
+
     def rule(self):
         """The lifecycle's only rule of the bucket."""
         (rule,) = self.s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
@@ -93,17 +100,19 @@ def test_from_nothing_to_a_fleet_and_nothing_twice(fleet):
     planned = fleet.run("plan")
     assert fleet.writes() == []
     assert re.search(r"create +droplet engine-1", planned) and re.search(r"create +droplet web", planned)
-    # Two droplets of 6 with a fifth for backups, one of 12, a database of 15.15, and what was written down for Spaces.
-    assert re.search(r"46\.55 +altogether", planned), planned[-2000:]
+    # Two droplets of 6 with a fifth for backups and 10 GiB, one of 12, a database of 15.15, and what was written down for Spaces.
+    assert re.search(r"48\.55 +altogether", planned), planned[-2000:]
+    assert re.search(r"create +volume engine-1-data", planned) and re.search(r"1\.00 +volume engine-2-data \(10 GiB\)", planned)
     assert re.search(rf"create +bucket {BUCKET}", planned) and re.search(rf"5\.00 +bucket {BUCKET} \(spaces\)", planned)
     document = fleet.plan()
-    assert fleet.writes() == [] and document["monthly"] == 46.55 and document["without_price"] == 0
+    assert fleet.writes() == [] and document["monthly"] == 48.55 and document["without_price"] == 0
     assert {"action": "create", "kind": "droplet", "name": "engine-1", "why": []} in document["changes"]
 
     # Nothing of the hosts' private keys is shown, however much is asked for.
     assert "EXEC" in fleet.run("provision", "-vvv")
     droplets = fleet.cloud.table("droplets").values()
     assert sorted(droplet["name"] for droplet in droplets) == ["engine-1", "engine-2", "web"]
+    assert fleet.volumes() == {"engine-1-data": ("engine-1", 10), "engine-2-data": ("engine-2", 10)}
     found = fleet.hosts()
     assert sorted(found["bot_hosts"]["hosts"]) == ["engine-1", "engine-2"] and found["web_hosts"]["hosts"] == ["web"]
     assert fleet.rule()["ID"] == "fleet:prod" and fleet.rule()["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
@@ -124,16 +133,23 @@ def test_from_nothing_to_a_fleet_and_nothing_twice(fleet):
     planned = fleet.run("plan")
     assert "nothing to change" in planned and fleet.writes() == []
     assert re.search(r"6\.00 +6\.00 +droplet engine-2 \(s-1vcpu-1gb\), not declared", planned)
-    assert re.search(r"46\.55 +46\.55 +altogether", planned), planned[-2000:]
+    assert re.search(r"1\.00 +1\.00 +volume engine-2-data \(10 GiB\), not declared", planned)
+    assert re.search(r"48\.55 +48\.55 +altogether", planned), planned[-2000:]
+    (volume,) = re.findall(r'ansible localhost -m botops.fleet.do_volume -a "(name=engine-2-data region=nyc3 with_data=true state=absent)"', planned)
     (argument,) = re.findall(r'ansible localhost -m botops.fleet.do_droplet -a "(id=\d+ state=absent)"', planned)
     fleet.declared["fleet_digitalocean"] = whole
     document = fleet.plan()
-    assert document["changes"] == document["notes"] == [] and document["monthly_today"] == document["monthly"] == 46.55
+    assert document["changes"] == document["notes"] == [] and document["monthly_today"] == document["monthly"] == 48.55
     fleet.module("do_droplet", argument)
     assert sorted(droplet["name"] for droplet in fleet.cloud.table("droplets").values()) == ["engine-1", "web"]
     document = fleet.plan()
-    assert [(change["kind"], change["name"]) for change in document["changes"]] == [("droplet", "engine-2"), ("project", "prod")]
-    assert (document["monthly_today"], document["monthly"]) == (39.35, 46.55)
+    # The volume has outlived its host, and goes to the next one.
+    assert [(change["action"], change["kind"], change["name"]) for change in document["changes"]] == [
+        ("create", "droplet", "engine-2"), ("change", "volume", "engine-2-data in nyc3"), ("change", "project", "prod"),
+    ]  # fmt: skip
+    assert (document["monthly_today"], document["monthly"]) == (41.35, 48.55)
+    fleet.module("do_volume", volume)
+    assert fleet.volumes() == {"engine-1-data": ("engine-1", 10)}
 
 
 def test_results_reach_the_variables_of_hosts_in_memory(fleet):
@@ -158,28 +174,31 @@ def test_drift_is_seen_and_corrected(fleet):
     fleet.run("provision")
     fleet.declared["fleet_digitalocean"]["firewall"]["inbound_rules"][0]["from"] = ["203.0.113.0/24"]
     fleet.declared["fleet_digitalocean"]["hosts"][0]["tags"] = ["canary"]
+    fleet.declared["fleet_digitalocean"]["hosts"][0]["volumes"][0]["size_gigabytes"] = 25
     fleet.declared["fleet_digitalocean"]["bucket"]["expire_days"] = 400
     fleet.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
     planned = fleet.run("plan")
     assert fleet.writes() == [] and re.search(rf"change +bucket {BUCKET}", planned)
     assert re.search(r"change +firewall prod", planned) and re.search(r"change +droplet engine-1", planned)
+    assert re.search(r"change +volume engine-2-data", planned) and re.search(r"1\.00 +2\.50 +volume engine-1-data \(10 GiB -> 25 GiB\)", planned)
     fleet.run("provision")
+    assert fleet.volumes() == {"engine-1-data": ("engine-1", 25), "engine-2-data": ("engine-2", 25)} and "POST /v2/volumes" not in fleet.writes()
     assert fleet.writes() and not {"POST /v2/droplets", f"PUT /{BUCKET}"} & set(fleet.writes())
     assert fleet.rule()["Expiration"]["Days"] == 400 and fleet.s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
     # What is no longer declared is left alone.
-    del fleet.declared["fleet_digitalocean"]["bucket"]
-    assert "changed=0" in fleet.run("provision") and fleet.rule()["ID"] == "fleet:prod"
+    del fleet.declared["fleet_digitalocean"]["bucket"], fleet.declared["fleet_digitalocean"]["hosts"][0]["volumes"]
+    assert "changed=0" in fleet.run("provision") and fleet.rule()["ID"] == "fleet:prod" and len(fleet.volumes()) == 2
 
 
 def test_over_budget_nothing_is_created(fleet):
     fleet.declared["fleet_monthly_budget"] = 40
     for playbook in ("plan", "provision"):
         said = fleet.run(playbook, fails=True)
-        assert "The plan costs 46.55 dollars a month, and fleet_monthly_budget is 40" in said
+        assert "The plan costs 48.55 dollars a month, and fleet_monthly_budget is 40" in said
         assert fleet.writes() == []
     del fleet.declared["fleet_prices"]["db-s-1vcpu-1gb"]
-    del fleet.declared["fleet_prices"]["spaces"]
-    assert "no price is known of db-s-1vcpu-1gb, spaces" in fleet.run("plan", fails=True)
+    del fleet.declared["fleet_prices"]["spaces"], fleet.declared["fleet_prices"]["volume"]
+    assert "no price is known of db-s-1vcpu-1gb, spaces, volume" in fleet.run("plan", fails=True)
 
 
 def test_a_bucket_that_is_somebody_elses_is_refused_before_anything(fleet):
@@ -233,6 +252,7 @@ def test_killed_ten_times_nothing_is_made_twice(fleet):
     fleet.cloud.fault(method="GET", path="^/v2/uptime/checks", status=503, times=4)
     assert "failed 4 times, last with" in fleet.run("provision", fails=True)
     fleet.run("provision")
+    assert fleet.volumes() == {"engine-1-data": ("engine-1", 10), "engine-2-data": ("engine-2", 10)} and len(fleet.cloud.table("volumes")) == 2
     for kind, count in {"droplets": 3, "vpcs": 1, "firewalls": 1, "databases": 1, "reserved_ips": 1, "alert_policies": 2, "uptime_checks": 1}.items():
         made = [one for one in fleet.cloud.table(kind).values() if not one.get("default")]
         assert len(made) == count, (kind, [one.get("name") for one in made])
@@ -246,6 +266,8 @@ def test_killed_ten_times_nothing_is_made_twice(fleet):
 
 
 def test_the_removal_asks_and_leaves_what_is_not_ours(fleet):
+    # A bucket that is only declared neither goes nor stays.
+    assert f"bucket {BUCKET}" not in fleet.run("destroy", "-e", "fleet_confirm=other", fails=True)
     fleet.run("provision")
     body = {"name": "neighbour", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-13-x64", "tags": ["fleet:other"]}
     fleet.cloud.handle("POST", "/v2/droplets", {"authorization": f"Bearer {fleet.cloud.token}"}, json.dumps(body).encode())
@@ -256,6 +278,8 @@ def test_the_removal_asks_and_leaves_what_is_not_ours(fleet):
 
     said = fleet.run("destroy", "-e", "fleet_confirm=prod")
     assert "stays, for want of fleet_with_data: database trades" in said and f"stays, for want of fleet_with_data: bucket {BUCKET}" in said
+    assert "stays, for want of fleet_with_data: volume engine-1-data" in said
+    assert fleet.volumes() == {"engine-1-data": (None, 10), "engine-2-data": (None, 10)}
     assert fleet.s3.get_object(Bucket=BUCKET, Key="backup")["Body"].read() == b"x"
     assert [droplet["name"] for droplet in fleet.cloud.table("droplets").values()] == ["neighbour"]
     snapshots = [write for write in fleet.writes() if re.match(r"POST /v2/droplets/\d+/actions", write)]
@@ -264,5 +288,5 @@ def test_the_removal_asks_and_leaves_what_is_not_ours(fleet):
     assert len(fleet.cloud.table("databases")) == 1 and not fleet.cloud.table("firewalls") and not fleet.cloud.table("reserved_ips")
 
     fleet.run("destroy", "-e", "fleet_confirm=prod", "-e", "fleet_with_data=true")
-    assert not fleet.cloud.table("databases") and fleet.s3.list_buckets()["Buckets"] == []
+    assert not fleet.cloud.table("databases") and not fleet.cloud.table("volumes") and fleet.s3.list_buckets()["Buckets"] == []
     assert [network["name"] for network in fleet.cloud.table("vpcs").values() if network["name"] == "prod"] == []

@@ -8,11 +8,15 @@ import ipaddress
 import re
 
 from ansible_collections.botops.fleet.plugins.module_utils._cloud import BUCKET, REGION
-from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.volume import LARGEST as LARGEST_VOLUME
+from ansible_collections.botops.fleet.plugins.module_utils._digitalocean.volume import NAME as VOLUME
+from ansible_collections.botops.fleet.plugins.plugin_utils._fleet import hosts, volumes
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_aws import check_aws, check_owner_tag
 from ansible_collections.botops.fleet.plugins.plugin_utils._preflight._fleet_hosts import NAME, hosts_of_record, name_and_count, of_one_name, roles
 
 TAG = re.compile(r"^[a-zA-Z0-9_\-:]{1,255}$")
+LABEL = re.compile(r"^[a-z0-9-]+$")
+LONGEST_VOLUME = 64
 KEY = re.compile(r"^(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?$")
 
 
@@ -58,7 +62,34 @@ def _hosts(declared: dict) -> list[str]:
         where = f"hosts[{number}]"
         found += name_and_count(where, host) + roles(where, host)
         found += [f"{where}.tags: {tag!r} is no tag; write letters, digits, hyphens, underscores and colons." for tag in host["tags"] if not TAG.match(tag)]
+        found += _volumes(where, host)
+    # Those of one host are told above: engine with 1-data and engine-1 with data are meant.
+    owners: dict[str, set[str]] = {}
+    for volume, host, _about in volumes(declared):
+        owners.setdefault(volume, set()).add(host)
+    found += [f"hosts: volumes of {' and '.join(sorted(named))} would both be called {volume}; write another name of one of them."
+              for volume, named in sorted(owners.items()) if len(named) > 1]  # fmt: skip
     return found + of_one_name(declared)
+
+
+def _volumes(where: str, host: dict) -> list[str]:
+    """Of the volumes of one host, or of the same host several times: a volume is called after both."""
+    found = []
+    names = [volume["name"] for volume in host["volumes"]]
+    found += [f"{where}.volumes: two are called {name}; give each a name of its own." for name in sorted({name for name in names if names.count(name) > 1})]
+    for number, volume in enumerate(host["volumes"]):
+        at, name, size = f"{where}.volumes[{number}]", volume["name"], volume["size_gigabytes"]
+        full = max((name for name, _host, _about in volumes({"hosts": [{**host, "volumes": [volume]}]})), key=len, default="")
+        if not LABEL.match(name):
+            found.append(f"{at}.name: {name!r} is no name of a volume; write lower-case letters, digits and dashes, such as data.")
+        elif len(full) > LONGEST_VOLUME:
+            found.append(f"{at}.name: {full} has {len(full)} characters, and a volume's name, with its host's before it, {LONGEST_VOLUME} at most; "
+                         "write a shorter one.")  # fmt: skip
+        elif LABEL.match(full) and not VOLUME.match(full):
+            found.append(f"{at}.name: the volume would be called {full}, and its name has to begin with a letter; write such a name for the host.")
+        if not 1 <= size <= LARGEST_VOLUME:
+            found.append(f"{at}.size_gigabytes: {size} is no size; write GiB from 1 to {LARGEST_VOLUME}.")
+    return found
 
 
 def _network(declared: dict) -> list[str]:

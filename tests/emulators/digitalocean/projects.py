@@ -13,6 +13,7 @@ TABLES = {
     "floatingip": ("reserved_ips", str),
     "domain": ("domains", str),
     "dbaas": ("databases", str),
+    "volume": ("volumes", str),
 }
 ENVIRONMENTS = ("Development", "Staging", "Production")
 

@@ -16,12 +16,16 @@ CLOUD = {
     "hosts": [{"name": "engine", "count": 2, "size": "s-1vcpu-1gb", "roles": ["bot"], "bot": "pm"}, {"name": "web", "size": "s-1vcpu-1gb", "roles": ["web"]}],
     "firewall": {"inbound_rules": [{"ports": "22", "from": ["198.51.100.0/24"]}]},
 }
-NOTHING = {"droplets": [], "databases": [], "load_balancer": False, "bucket": False}
+NOTHING = {"droplets": [], "volumes": [], "databases": [], "load_balancer": False, "bucket": False}
 GOOD = {"fleet_name": "prod", "fleet_admin": {"name": "admin", "keys": [KEY]}, "fleet_digitalocean": CLOUD}
 
 
 def cloud(**changes):
     return {"fleet_digitalocean": {**copy.deepcopy(CLOUD), **changes}}
+
+
+def with_volumes(*entries, name="web", **more):
+    return cloud(hosts=[{"name": name, "size": "x", "volumes": [{"name": "data", "size_gigabytes": 10, **entry} for entry in entries], **more}])
 
 
 def balancer(**changes):
@@ -33,6 +37,9 @@ def test_a_sensible_declaration_is_accepted():
     assert refusals("fleet", **GOOD) == []
     assert refusals("fleet", **{**GOOD, **balancer()}) == []
     assert refusals("fleet", fleet_name="prod") == []
+    assert refusals("fleet", **{**GOOD, **with_volumes({"size_gigabytes": 16384}, {"name": "wal-2", "filesystem_type": "xfs"}, count=2)}) == []
+    # The longest name that the vendor takes.
+    assert refusals("fleet", **{**GOOD, **with_volumes({"name": "d" * 60}, name="web")}) == []
 
 
 @pytest.mark.parametrize(
@@ -52,6 +59,18 @@ def test_a_sensible_declaration_is_accepted():
         (cloud(hosts=[{"name": "web", "size": "x", "roles": ["a b"]}]), "hosts[0].roles: 'a b' is no role"),
         (cloud(hosts=[{"name": "web", "size": "x", "tags": ["a b"]}]), "hosts[0].tags: 'a b' is no tag"),
         (cloud(hosts=[{"name": "a", "size": "x", "count": 2}, {"name": "a-1", "size": "x"}]), "hosts: two are called a-1"),
+        (with_volumes({"name": "Data_1"}), "hosts[0].volumes[0].name: 'Data_1' is no name of a volume; write lower-case letters, digits and dashes"),
+        (with_volumes({"name": ""}), "hosts[0].volumes[0].name: '' is no name of a volume"),
+        (with_volumes({"name": "d" * 61}), "has 65 characters, and a volume's name, with its host's before it, 64 at most; write a shorter one."),
+        (with_volumes({"name": "d" * 58}, count=10), f"volumes[0].name: web-10-{'d' * 58} has 65 characters"),
+        (with_volumes({}, name="1web"), "the volume would be called 1web-data, and its name has to begin with a letter; write such a name for the host."),
+        (with_volumes({}, {"size_gigabytes": 20}), "fleet_digitalocean.hosts[0].volumes: two are called data; give each a name of its own."),
+        (with_volumes({"size_gigabytes": 0}), "hosts[0].volumes[0].size_gigabytes: 0 is no size; write GiB from 1 to 16384."),
+        (with_volumes({"size_gigabytes": 16385}), "volumes[0].size_gigabytes: 16385 is no size"),
+        (with_volumes({"filesystem_type": "btrfs"}), "hosts[0].volumes[0].filesystem_type"),
+        (cloud(hosts=[{"name": "web", "size": "x", "volumes": [{"name": "1-data", "size_gigabytes": 1}]},
+                      {"name": "web-1", "size": "x", "volumes": [{"name": "data", "size_gigabytes": 1}]}]),
+         "fleet_digitalocean.hosts: volumes of web and web-1 would both be called web-1-data; write another name of one of them."),
         (cloud(ip_range="10.0.0.0/33"), "ip_range: '10.0.0.0/33' is no network"),
         (cloud(ip_range="8.8.8.0/24"), "ip_range: 8.8.8.0/24 is not a private network"),
         (cloud(firewall={"inbound_rules": [{"ports": "443"}]}), "none lets TCP port 22 in"),
@@ -78,6 +97,14 @@ def test_what_cannot_work_is_one_sentence(changes, sentence):
     assert len(said) == 1 and sentence in said[0]
 
 
+def volume(size, kind="ext4"):
+    return {"volumes": [{"name": "data", "size_gigabytes": size, "filesystem_type": kind}]}
+
+
+def made(name, size, kind="ext4", region="nyc3"):
+    return {"name": name, "region": region, "size_gigabytes": size, "filesystem_type": kind}
+
+
 def vendor_has(**changes):
     """What is said of a declaration beside a vendor with one size, two images of its own and three of the account."""
     images = [
@@ -87,7 +114,7 @@ def vendor_has(**changes):
         *({"id": number, "slug": None, "name": "twice", "public": False, "regions": ["nyc3"]} for number in (4, 5)),
     ]
     host = {"name": "web", "count": 1, "size": "s-1vcpu-1gb", "image": "debian-13-x64", **changes.pop("host", {})}
-    values = {"region": "nyc3", "hosts": [host], "records": [], "new": ["web"], "images": images, "domains": [],
+    values = {"region": "nyc3", "hosts": [host], "records": [], "new": ["web"], "images": images, "domains": [], "volumes": [],
               "sizes": [{"slug": "s-1vcpu-1gb", "regions": ["nyc3"]}]}  # fmt: skip
     return fleet_digitalocean_found.check({**values, **changes})
 
@@ -106,6 +133,12 @@ def vendor_has(**changes):
         ({"records": [{"domain": "example.com"}]},
          "records[0].domain: this account has no domain example.com (it has none); add it there, or write another."),
         ({"records": [{"domain": "example.com"}], "domains": [{"name": "example.org"}]}, "no domain example.com (it has example.org)"),
+        ({"host": volume(10), "volumes": [made("web-data", 20)]},
+         "fleet_digitalocean.hosts[0].volumes[0].size_gigabytes: web-data has 20 GiB, and a volume never shrinks; write 20 or more."),
+        ({"host": {**volume(15), "count": 2}, "volumes": [made("web-1-data", 10), made("web-2-data", 20)]}, "web-2-data has 20 GiB"),
+        ({"host": volume(20, "xfs"), "volumes": [made("web-data", 20)]},
+         "filesystem_type: web-data has ext4, and a file system is made with a volume only; write ext4, or a volume of another name."),
+        ({"host": volume(20), "volumes": [made("web-data", 20, "")]}, "has no file system, and a file system is made with a volume only; write a volume of"),
     ],
 )  # fmt: skip
 def test_what_the_vendor_does_not_have_is_one_sentence(changes, sentence):
@@ -119,6 +152,8 @@ def test_what_the_vendor_has_is_accepted():
     # A host that is there keeps what it was made from, whether or not the vendor still has it.
     assert vendor_has(host={"image": "debian-8-x64"}, new=[], images=[]) == []
     assert vendor_has(host={"name": "bot", "image": "debian-8-x64"}, new=["bot-web"]) == []
+    # A volume that grows, and one of the same name that is another one.
+    assert vendor_has(host=volume(20), volumes=[made("web-data", 10), made("web-data", 99, region="fra1"), made("web-old", 99)]) == []
 
 
 def plan(**changes):
@@ -197,7 +232,7 @@ def test_what_is_paid_today_stands_beside_what_will_be():
             {"id": 7, "name": "engine", "size": "s-1", "features": []},
             {"id": 8, "name": "old", "size": "s-2", "features": ["backups"]},
         ],
-        "databases": [{"name": "trades", "size": "db-1", "num_nodes": 2}],
+        "volumes": [], "databases": [{"name": "trades", "size": "db-1", "num_nodes": 2}],
         "load_balancer": True, "bucket": False,
     }  # fmt: skip
     lines = _fleet.costs(declared, [{"slug": "s-1", "price_monthly": 6.0}, {"slug": "s-2", "price_monthly": 12.0}], {"load_balancer": 12, "db-1": 15}, there)
@@ -216,6 +251,30 @@ def test_what_is_paid_today_stands_beside_what_will_be():
         "The plan costs 76.8 dollars a month, and fleet_monthly_budget is 50: declare less, remove what is not declared "
         "(droplet old, backups of old, database trades), or raise it. Nothing was created."
     )
+
+
+def test_a_volume_is_called_after_its_host_and_priced_by_the_gib():
+    declared = plan(**with_volumes({"filesystem_type": "xfs"}, name="engine", count=2))
+    assert declared["volumes"][1] == {
+        "name": "engine-2-data", "host": "engine-2", "owner_tag": "fleet:prod", "region": "nyc3", "size_gigabytes": 10, "filesystem_type": "xfs",
+    }  # fmt: skip
+    running = {**NOTHING, "volumes": [made("engine-1-data", 5), made("engine-3-data", 50), made("engine-2-data", 7, region="fra1")]}
+    lines = _fleet.costs(declared, [], {"volume": 0.5}, {**running, "volumes": running["volumes"][:2]})
+    told = {line["what"]: (line["size"], line["today"], line["monthly"], line["declared"]) for line in lines if line["what"].startswith("volume")}
+    assert told == {
+        "volume engine-1-data": ("5 GiB -> 10 GiB", 2.5, 5.0, True), "volume engine-2-data": ("10 GiB", 0, 5.0, True),
+        "volume engine-3-data": ("50 GiB", 25.0, 25.0, False),
+    }  # fmt: skip
+    assert [note.partition("\n")[0] for note in _fleet.notes(declared, running)] == [
+        f"volume engine-{number}-data is not declared and stays; to remove it with all that is on it:" for number in (3, 2)
+    ]
+    # One of the same name in another region is another one.
+    assert _fleet.notes(declared, running)[1].endswith(
+        'ansible localhost -m botops.fleet.do_volume -a "name=engine-2-data region=fra1 with_data=true state=absent"'
+    )
+    unpriced = _fleet.costs(declared, [{"slug": "x", "price_monthly": 6.0}], {}, NOTHING)
+    assert [line["monthly"] for line in unpriced if line["what"].startswith("volume")] == [None, None]
+    assert "no price is known of volume: write" in _fleet.over_budget(unpriced, 100)
 
 
 def test_what_is_paid_no_more_is_a_line_of_its_own():
