@@ -51,7 +51,7 @@ ITEMS = (
     _seen("before", "replication", "What arrives at the other member can be restored, and it has the same release", ("replica-*",),
           "the group cluster_witness"),
     _seen("before", "alerts", "Alerts are sent, and every destination takes them", ("notify-*",), "notify_destinations"),
-    _seen("before", "audit", "Privileged acts are on record", ("auditd-*",), "auditd_enabled: true"),
+    _seen("before", "audit", "Privileged acts are on record", ("auditd-*",), "auditd_enabled: true, which is the default, and a host that is no container"),
     _seen("before", "cloudwatch", "Logs and figures reach CloudWatch", ("cloudwatch-*",), "the group cloudwatch_hosts"),
     _seen("before", "compliance", "Every host is as declared, as far as it can say so in a second", ("compliance-*",), "compliance_enabled: true"),
     _seen("before", "status", "The status site is there and not old", ("status-*",), "status_site_enabled: true"),

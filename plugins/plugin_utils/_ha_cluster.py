@@ -9,6 +9,8 @@ import ipaddress
 import json
 import zlib
 
+from ansible_collections.botops.fleet.plugins.plugin_utils._other_hosts import variables
+
 SECRETS = "/var/lib/botops/ha_cluster/fencing"
 OPERATOR = "fence-operator"
 # Agents that run ipmitool: they would hand it the password on its command line, where every user can read it.
@@ -59,7 +61,7 @@ def addresses(name, hostvars):
 def members(names, hostvars):
     found = []
     for name in names:
-        its = hostvars[name]
+        its = variables(hostvars, name)
         found.append({
             "name": str(name),
             "id": int(its.get("ha_cluster_node_id") or member_id(str(name))),

@@ -8,6 +8,7 @@ import ipaddress
 
 from ansible_collections.botops.fleet.plugins.plugin_utils import _ha_cluster
 from ansible_collections.botops.fleet.plugins.plugin_utils._bot.spec import DEFAULTS, HEALTH
+from ansible_collections.botops.fleet.plugins.plugin_utils._other_hosts import variables
 
 UNIT = "ocf:botops:unit"
 # Of the units: `TimeoutStopSec` of the promotion, and of the replication, with room for the journal to be read.
@@ -27,7 +28,7 @@ def members(groups):
 
 def addresses(groups, hostvars):
     """{member: the address at which the other one reaches it}, for the replication."""
-    found = {name: _ha_cluster.addresses(name, hostvars[name]) for name in members(groups)}
+    found = {name: _ha_cluster.addresses(name, variables(hostvars, name)) for name in members(groups)}
     return {name: each[0] for name, each in found.items() if each}
 
 
@@ -43,7 +44,7 @@ def network(groups, hostvars, name):
         return found
     for member in nodes:
         if member != name:
-            known = _ha_cluster.addresses(member, hostvars[member])
+            known = _ha_cluster.addresses(member, variables(hostvars, member))
             found["peers"] += known
             found["unknown"] += [] if known else [member]
     if not found["peers"]:
@@ -154,7 +155,7 @@ def cluster(groups, hostvars, declared=None):
     nodes = members(groups)
     if not nodes:
         return dict(resources([]), heuristics=[])
-    its = hostvars[nodes[0]]
+    its = variables(hostvars, nodes[0])
     run = bots(its.get("bot_app_bots"))
     try:
         beside = front(its.get("haproxy_vip_address"), its.get("haproxy_vip_interface"), bool(its.get("haproxy_vip_frontends")))

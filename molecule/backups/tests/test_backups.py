@@ -37,6 +37,9 @@ def test_timers_are_set_and_units_sandboxed(host):
         assert host.out(f"systemctl is-active {timer}.timer") == "active"
     shown = host.out("systemctl show -p Persistent,RandomizedDelayUSec botops-backup.timer")
     assert "Persistent=yes" in shown
+    # SCHED_IDLE: whatever trades takes the processor from it at once.
+    for unit in ("botops-backup.service", "botops-restore-drill.service"):
+        assert host.out(f"systemctl show -P CPUSchedulingPolicy {unit}") == "5"
 
 
 def test_secrets_are_closed_and_nowhere_else(host):
