@@ -36,9 +36,10 @@ REQUIREMENTS = "requirements-lab.txt"
 PREFIX = os.environ.get("LAB_PREFIX", "10.77.30")
 RELEASE = os.environ.get("LAB_RELEASE", "debian13")
 BOT_NAME = "bot.lab.test"
+STATUS_NAME = "status.lab.test"
 # The one table of the lab's hosts; inventories/lab gives them their roles.
 HOSTS = {
-    "primary": (f"{PREFIX}.11", [BOT_NAME]),
+    "primary": (f"{PREFIX}.11", [BOT_NAME, STATUS_NAME]),
     "standby": (f"{PREFIX}.12", []),
     "witness": (f"{PREFIX}.13", []),
     "services": (f"{PREFIX}.20", ["exchange.lab.test", "acme.lab.test"]),
@@ -48,10 +49,12 @@ FLOATING = f"{PREFIX}.10"
 # Each member's management controller: this port of the network's gateway.
 CONTROLLERS = {"primary": 6231, "standby": 6232}
 EXCHANGE = f"http://{HOSTS['services'][0]}:9000"
-SECRETS = ("bot_api_key_id", "bot_private_key")
+SECRETS = ("bot_api_key_id", "bot_private_key", "status_password")
 # Of the backups; what is encrypted with them cannot be read with others.
 VAULT = ("backups_password", "backups_recovery_password", "backups_store_password")
 BMC_PASSWORD = STATE / "bmc-password"
+# Of the password of the pair's status site; made once, since each making has another salt.
+STATUS_HASH = STATE / "status-hash"
 # Is there when the lab is a pair.
 PAIR = STATE / "pair"
 STARTED = time.monotonic()
@@ -174,6 +177,13 @@ def make_secrets() -> None:
         known_secrets(STATE / file, names)
     if not BMC_PASSWORD.exists():  # IPMI takes twenty characters
         write_private(BMC_PASSWORD, f"canary-bmc_{secrets.token_hex(4)}\n")
+    if PAIR.exists() and not STATUS_HASH.exists():
+        argv = ["openssl", "passwd", "-6", "-stdin"]
+        write_private(STATUS_HASH, subprocess.run(argv, input=status_password(), text=True, capture_output=True, check=True).stdout)
+
+
+def status_password() -> str:
+    return json.loads((STATE / "secrets.json").read_text())["status_password"]
 
 
 def write_private(path: pathlib.Path, text: str) -> None:
@@ -264,6 +274,7 @@ def table(pair: list[str]) -> str:
     lines += ["", f"  the bot          {fetch}/health", "  orders arriving  make lab-watch"]
     if pair:
         lines += [f"  wherever it runs curl http://{FLOATING}:8088/health"]
+        lines += [f"  is all well      https://{STATUS_NAME} (at {ip}), as ops with the password status_password of .cache/lab/secrets.json"]
         lines += ["  pull the plug    docker kill botops-lab-primary      while lab-watch runs: the orders go on from the standby"]
         lines += [f"  the pair         ansible-playbook playbooks/ha_status.yml {' '.join(inventory())}      (failover.yml, failback.yml)"]
     lines += [

@@ -6,6 +6,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 import urllib.request
 
 import chaos
@@ -46,6 +47,32 @@ def test_the_bot_is_found_on_the_floating_address_and_behind_https(pair):
     argv = ["curl", "-fsS", "--cacert", lab.STATE / "acme-root.pem", "--resolve", f"{lab.BOT_NAME}:443:{lab.HOSTS['primary'][0]}"]
     done = subprocess.run([*argv, f"https://{lab.BOT_NAME}/health"], text=True, capture_output=True, check=True)
     assert json.loads(done.stdout)["host"] == active
+
+
+def status(path: str, user: str | None = None) -> str:
+    """A page of the status site, as somebody with a browser gets it. The password is in no command line."""
+    argv = ["curl", "-fsS", "--cacert", lab.STATE / "acme-root.pem", "--resolve", f"{lab.STATUS_NAME}:443:{lab.HOSTS['primary'][0]}", "--config", "-"]
+    config = f'user = "{user or "ops:" + lab.status_password()}"\n'
+    return subprocess.run([*argv, f"https://{lab.STATUS_NAME}{path}"], input=config, text=True, capture_output=True, check=True).stdout
+
+
+def awaited(condition, seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(1)
+
+
+def test_the_status_site_tells_of_the_pair(pair):
+    active = pair.settle()
+    awaited(lambda: f"{active} is active, {pair.other(active)} stands by" in status("/ha/"), 30, "the page says who is active")
+    figures = status("/metrics")
+    assert f'botops_cluster_node_active{{member="{active}"}} 1' in figures and "botops_cluster_witness_connected 1" in figures, figures
+    for member in pair.members:
+        assert member in status("/ha/")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        status("/", user="ops:guessed")
+    assert "401" in refused.value.stderr
 
 
 def test_again_changes_nothing_and_moves_nothing(pair):

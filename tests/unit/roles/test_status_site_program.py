@@ -205,6 +205,13 @@ def test_a_pair(program, host):
     assert program.model.pair_checks({"answers": False, "why": "gone", "tests": {}}, None, LIMITS, NOW)[0]["words"] == "gone"
 
 
+def test_a_cluster_that_cannot_be_asked_says_why(program, host, monkeypatch):
+    error = "Could not connect to the CIB: Transport endpoint is not connected"
+    said = f'<pacemaker-result>\n<status code="102" message="Not connected">\n<errors>\n<error>{error}</error>\n</errors>\n</status>\n</pacemaker-result>'
+    monkeypatch.setattr(program.common, "run", answering(program, "", crm_mon=said))
+    assert program.collect.pair()["why"] == error
+
+
 # --- over time
 
 

@@ -214,7 +214,8 @@ def pair() -> dict | None:
         if isinstance(entry, dict)
     }
     if told.status or "<summary" not in told.out:
-        return {"answers": False, "why": told.last or "the cluster does not run on this host", "tests": records}
+        why = re.search(r"<error>(.*?)</error>", told.out, re.DOTALL)
+        return {"answers": False, "why": why.group(1) if why else told.last or "the cluster does not run on this host", "tests": records}
     witness = common.run(["corosync-qdevice-tool", "-s"])
     topology = common.run(["cibadmin", "--query", "--scope", "fencing-topology"])
     said = witness.out if not witness.status else "" if witness.status == 127 else "State: none"
