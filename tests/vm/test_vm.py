@@ -167,7 +167,7 @@ def test_its_units_are_shut_off(machine):
 
 def settings(machine):
     """{kernel setting: (declared, what the kernel has)} of the file that hardening wrote."""
-    lines = machine.out("grep -vE '^ *(#|;|$)' /etc/sysctl.d/90-botops.conf").splitlines()
+    lines = machine.out("grep -vE '^ *(#|;|$)' /etc/sysctl.d/99-z-botops.conf").splitlines()
     declared = {name.strip().lstrip("-"): " ".join(value.split()) for name, _sign, value in (line.partition("=") for line in lines)}
     ask = "printf '%s\\t%s\\n' {0} \"$(sysctl -n {0} 2>&1 | tr '\\t' ' ')\""
     script = "\n".join(ask.format(shlex.quote(name)) for name in declared)

@@ -215,7 +215,7 @@ def test_kernel_settings_of_the_namespace_are_live(host):
     for key, value in (("net.ipv4.conf.all.log_martians", "1"), ("net.ipv4.conf.all.accept_redirects", "0"), ("net.ipv4.tcp_fin_timeout", "15"),
                        ("net.ipv4.conf.all.rp_filter", "1"), ("net.ipv4.ip_forward", "0")):
         assert host.run(f"sysctl -n {key}").stdout.strip() == value, key
-    assert "kernel.kptr_restrict = 2" in host.file("/etc/sysctl.d/90-botops.conf").content_string
+    assert "kernel.kptr_restrict = 2" in host.file("/etc/sysctl.d/99-z-botops.conf").content_string
 
 
 def test_modules_cannot_be_loaded(host):

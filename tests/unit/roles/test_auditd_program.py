@@ -218,3 +218,14 @@ def test_a_time_that_is_none(program, text):
 def test_a_rule_that_is_not_loaded_is_named_with_its_reason(program):
     output = "Error sending add rule data request (No such file or directory)\nThere was an error in line 2 of /etc/audit/audit.rules\nNo rules\n"
     assert program.cli.refusals(output, ["-D", "-w /gone -k x"]) == ["not loaded (No such file or directory): -w /gone -k x"]
+
+
+@pytest.mark.parametrize(
+    ("lists", "found", "asked"), [((["-w a", "-w b"],), 2, 1), ((["-w a"], ["-w a"], ["-w a", "-w b"]), 2, 3), ((["No rules"],) * 4, 0, 4)]
+)
+def test_a_list_that_is_short_is_asked_for_again(program, monkeypatch, lists, found, asked):
+    left, slept = list(lists), []
+    monkeypatch.setattr(program.cli, "run", lambda *argv: type("Done", (), {"stdout": "\n".join(left.pop(0))}))
+    monkeypatch.setattr(program.cli.time, "sleep", slept.append)
+    assert program.cli.loaded(2) == found
+    assert slept == list(range(asked)) and len(left) == len(lists) - asked

@@ -96,6 +96,16 @@ def declared() -> list[str]:
     return [line for line in RULES.read_text().splitlines() if re.match(r"\s*-[aAw]\s", line)]
 
 
+def loaded(wanted: int, attempts: int = 4) -> int:
+    """How many rules the kernel has. A shorter list than `wanted` is asked for again: on a busy host answers get lost on their way out of the kernel."""
+    for attempt in range(attempts):
+        time.sleep(attempt)
+        found = sum(line.startswith("-") for line in run("auditctl", "-l").stdout.splitlines())
+        if found >= wanted:
+            break
+    return found
+
+
 def problems(settings: dict, state: dict[str, str], found: report.Report, since: float) -> list[str]:
     """What does not hold, each with what to type."""
     said = []
@@ -103,10 +113,11 @@ def problems(settings: dict, state: dict[str, str], found: report.Report, since:
         said.append("nothing is recorded: sudo auditctl -e 1")
     if state.get("pid", "0") == "0":
         said.append("the audit daemon does not run: systemctl status auditd")
-    loaded = [line for line in run("auditctl", "-l").stdout.splitlines() if line.startswith("-")]
-    if len(loaded) < len(declared()):
+    wanted = len(declared())
+    there = loaded(wanted)
+    if there < wanted:
         locked = "they are locked until a reboot" if state.get("enabled") == "2" else "sudo botops-audit load says which"
-        said.append(f"{len(declared()) - len(loaded)} of {len(declared())} rules are not loaded: {locked}")
+        said.append(f"{wanted - there} of {wanted} rules are not loaded: {locked}")
     lost = int(state.get("lost", 0)) - baseline()
     if lost > 0:
         said.append(f"{lost} records were lost: raise auditd_backlog_limit ({state.get('backlog_limit')} now), or leave out what is loudest")
@@ -198,10 +209,11 @@ def load(_argv: list[str]) -> int:
     if pid := int(state.get("pid", 0)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, 1)  # the daemon reads its own file again
-    loaded = [line for line in run("auditctl", "-l").stdout.splitlines() if line.startswith("-")]
-    print(f"{len(loaded)} of {len(declared())} rules are loaded")
-    if len(loaded) < len(declared()) - len(gone):
-        raise Refused(f"{len(declared()) - len(gone) - len(loaded)} rules were not taken by the kernel.")
+    wanted = len(declared()) - len(gone)
+    there = loaded(wanted)
+    print(f"{there} of {len(declared())} rules are loaded")
+    if there < wanted:
+        raise Refused(f"{wanted - there} rules were not taken by the kernel.")
     return 0
 
 
