@@ -6,13 +6,12 @@ import json
 import pathlib
 import subprocess
 import sys
-import time
 import urllib.request
 
 import chaos
 import faults
 import pytest
-from pair import Pair
+from pair import Pair, until
 
 import lab
 
@@ -40,38 +39,33 @@ def test_from_nothing_to_a_pair_whose_fencing_was_tested(pair):
     assert "fencing    automatic" in table and "primary: ok, today" in table and "standby: ok, today" in table, table
 
 
+def over_https(name: str, path: str, config: str = "") -> str:
+    """What a browser gets of a site of the lab. `config` is curl's, for what belongs in no command line."""
+    argv = ["curl", "-fsS", "--cacert", lab.STATE / "acme-root.pem", "--resolve", f"{name}:443:{lab.HOSTS['primary'][0]}", "--config", "-"]
+    return subprocess.run([*argv, f"https://{name}{path}"], input=config, text=True, capture_output=True, check=True).stdout
+
+
 def test_the_bot_is_found_on_the_floating_address_and_behind_https(pair):
     active = pair.settle()
     with urllib.request.urlopen(f"http://{lab.FLOATING}:8088/health", timeout=5) as answer:
         assert json.load(answer)["host"] == active
-    argv = ["curl", "-fsS", "--cacert", lab.STATE / "acme-root.pem", "--resolve", f"{lab.BOT_NAME}:443:{lab.HOSTS['primary'][0]}"]
-    done = subprocess.run([*argv, f"https://{lab.BOT_NAME}/health"], text=True, capture_output=True, check=True)
-    assert json.loads(done.stdout)["host"] == active
+    assert json.loads(over_https(lab.BOT_NAME, "/health"))["host"] == active
 
 
-def status(path: str, user: str | None = None) -> str:
-    """A page of the status site, as somebody with a browser gets it. The password is in no command line."""
-    argv = ["curl", "-fsS", "--cacert", lab.STATE / "acme-root.pem", "--resolve", f"{lab.STATUS_NAME}:443:{lab.HOSTS['primary'][0]}", "--config", "-"]
-    config = f'user = "{user or "ops:" + lab.status_password()}"\n'
-    return subprocess.run([*argv, f"https://{lab.STATUS_NAME}{path}"], input=config, text=True, capture_output=True, check=True).stdout
-
-
-def awaited(condition, seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(1)
+def status(path: str, password: str) -> str:
+    return over_https(lab.STATUS_NAME, path, f'user = "ops:{password}"\n')
 
 
 def test_the_status_site_tells_of_the_pair(pair):
-    active = pair.settle()
-    awaited(lambda: f"{active} is active, {pair.other(active)} stands by" in status("/ha/"), 30, "the page says who is active")
-    figures = status("/metrics")
+    active, password = pair.settle(), lab.status_password()
+    until(lambda: f"{active} is active, {pair.other(active)} stands by" in status("/ha/", password), 30, "the page says who is active")
+    figures = status("/metrics", password)
     assert f'botops_cluster_node_active{{member="{active}"}} 1' in figures and "botops_cluster_witness_connected 1" in figures, figures
+    page = status("/ha/", password)
     for member in pair.members:
-        assert member in status("/ha/")
+        assert member in page
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        status("/", user="ops:guessed")
+        status("/", "guessed")
     assert "401" in refused.value.stderr
 
 
